@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Request and step scratch: allocate often, free once, never over a byte limit. Nothing that outlives
- * the request goes here. With -DPB_ARENA_DEBUG each allocation is its own malloc for the sanitizers.
+ * Request and step scratch: allocate often, free once, never over a byte limit. Nothing that
+ * outlives the request goes here. With -DPB_ARENA_DEBUG each allocation is its own malloc for the
+ * sanitizers.
  */
 #ifndef PB_BASE_ARENA_H
 #define PB_BASE_ARENA_H
@@ -10,7 +11,8 @@
 
 struct pb_arena_block;
 
-/* Invariant: used_bytes <= limit_bytes; after a failed allocation `overflow` stays true until reset. */
+/* Invariant: used_bytes <= limit_bytes; after a failed allocation `overflow` stays true until
+ * reset. */
 struct pb_arena {
 	struct pb_arena_block *head;
 	char *cur, *end;
@@ -19,15 +21,19 @@ struct pb_arena {
 	bool overflow;
 };
 
-/* No allocation happens before the first use. Threads: one arena belongs to one thread at a time. */
+/* No allocation happens before the first use. Threads: one arena belongs to one thread at a time.
+ */
 void pb_arena_init(struct pb_arena *a, size_t limit_bytes);
 void pb_arena_done(struct pb_arena *a);
 /* Frees everything but one block, for reuse. */
 void pb_arena_reset(struct pb_arena *a);
 
-/* Zeroed, 16-byte aligned; NULL when the limit is passed or memory is out. Borrowed until reset/done. */
+/* Zeroed, 16-byte aligned; NULL when the limit is passed or memory is out. Borrowed until
+ * reset/done. */
 void *pb_arena_alloc(struct pb_arena *a, size_t n) pb_must_check;
 void *pb_arena_calloc(struct pb_arena *a, size_t n, size_t size) pb_must_check;
+/* The same without the zeroing, for memory that is written at once. */
+void *pb_arena_alloc_raw(struct pb_arena *a, size_t n) pb_must_check;
 /* Copies with a NUL appended; NULL as above. */
 char *pb_arena_memdup(struct pb_arena *a, const void *p, size_t n) pb_must_check;
 char *pb_arena_strdup(struct pb_arena *a, const char *s) pb_must_check;

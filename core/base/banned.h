@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Functions that are too easy to misuse break the build with a name that says so. Included last, after the
- * system headers. A file that owns an exception defines PB_ALLOW_<name> before its includes, with a reason.
+ * Functions that are too easy to misuse break the build with a name that says so. Included last,
+ * after the system headers. A file that owns an exception defines PB_ALLOW_<name> before its
+ * includes, with a reason.
  */
 #ifndef PB_BASE_BANNED_H
 #define PB_BASE_BANNED_H

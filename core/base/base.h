@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one thing every .c file includes last: the banned functions. Everything else of `base` is included
- * by name (base/json.h, base/lock.h, ...), so that each file shows what it stands on.
+ * The one thing every .c file includes last: the banned functions. Everything else of `base` is
+ * included by name (base/json.h, base/lock.h, ...), so that each file shows what it stands on.
  */
 #ifndef PB_BASE_BASE_H
 #define PB_BASE_BASE_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Named places where the process may die in a test. CRASHPOINT("engine.finish.before_commit") costs one
- * predictable branch; with crash points armed as "name:n" the n-th pass ends the process with status 137.
- * Compiled in always (the binary under test is the binary that ships); armed only by `main` from
- * PATCHBAY_CRASH_AT, and only when the setting allow_crash_points is on.
+ * Named places where the process may die in a test. CRASHPOINT("engine.finish.before_commit") costs
+ * one predictable branch; with crash points armed as "name:n" the n-th pass ends the process with
+ * status 137. Compiled in always (the binary under test is the binary that ships); armed only by
+ * `main` from PATCHBAY_CRASH_AT, and only when the setting allow_crash_points is on.
  */
 #ifndef PB_BASE_CRASHPOINT_H
 #define PB_BASE_CRASHPOINT_H

@@ -10,10 +10,7 @@ struct pb_uuid {
 };
 
 #define PB_UUID_TEXT_BYTES 37 /* 36 characters and the NUL */
-#define PB_UUID_NIL                                                                                \
-	((struct pb_uuid){                                                                         \
-		{0}                                                                                \
-        })
+#define PB_UUID_NIL        ((struct pb_uuid){{0}})
 
 /* Monotonic within the process: two calls never return ids in the wrong order. [any-thread] */
 struct pb_uuid pb_uuid7(void);

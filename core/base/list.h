@@ -57,7 +57,8 @@ static inline void pb_list_splice(struct pb_list *to, struct pb_list *from)
 }
 
 #define pb_list_entry(node, type, member) pb_container_of(node, type, member)
-#define pb_list_foreach(it, head)	  for (struct pb_list *it = (head)->next; it != (head); it = it->next)
+#define pb_list_foreach(it, head)                                                                  \
+	for (struct pb_list *it = (head)->next; it != (head); it = it->next)
 #define pb_list_foreach_safe(it, head)                                                             \
 	for (struct pb_list *it = (head)->next, *it##_next = it->next; it != (head);               \
 	     it = it##_next, it##_next = it->next)

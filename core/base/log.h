@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front of logging: an event and key/values, no prose to parse. Where lines go is decided by `obs`
- * (upward callback); until a sink is set, warnings and errors go to stderr as plain text.
+ * The front of logging: an event and key/values, no prose to parse. Where lines go is decided by
+ *`obs` (upward callback); until a sink is set, warnings and errors go to stderr as plain text.
  *	PB_LOG_TOPIC("engine.sweep");
- *	pb_log(PB_LOG_INFO, "execution recovered", PB_KV_UUID("patchbay.execution_id", id), PB_KV_INT("epoch", e));
+ *	pb_log(PB_LOG_INFO, "execution recovered", PB_KV_UUID("patchbay.execution_id", id),
+ *PB_KV_INT("epoch", e));
  */
 #ifndef PB_BASE_LOG_H
 #define PB_BASE_LOG_H
@@ -23,8 +24,8 @@ struct pb_kv {
 	};
 };
 
-#define PB_KV_STR(k, v)	 ((struct pb_kv){.key = (k), .type = PB_KV_T_STR, .s = (v)})
-#define PB_KV_INT(k, v)	 ((struct pb_kv){.key = (k), .type = PB_KV_T_INT, .i = (v)})
+#define PB_KV_STR(k, v)  ((struct pb_kv){.key = (k), .type = PB_KV_T_STR, .s = (v)})
+#define PB_KV_INT(k, v)  ((struct pb_kv){.key = (k), .type = PB_KV_T_INT, .i = (v)})
 #define PB_KV_BOOL(k, v) ((struct pb_kv){.key = (k), .type = PB_KV_T_BOOL, .i = (v)})
 #define PB_KV_UUID(k, v) ((struct pb_kv){.key = (k), .type = PB_KV_T_UUID, .u = (v)})
 

@@ -7,22 +7,23 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-#define pb_must_check	 __attribute__((warn_unused_result))
-#define pb_printf(f, a)	 __attribute__((format(printf, f, a)))
-#define pb_noreturn	 __attribute__((noreturn))
-#define pb_unused	 __attribute__((unused))
-#define pb_cleanup(fn)	 __attribute__((cleanup(fn)))
-#define pb_nonstring	 __attribute__((nonstring))
-#define pb_thread_local	 _Thread_local
+#define pb_must_check   __attribute__((warn_unused_result))
+#define pb_printf(f, a) __attribute__((format(printf, f, a)))
+#define pb_noreturn     __attribute__((noreturn))
+#define pb_unused       __attribute__((unused))
+#define pb_cleanup(fn)  __attribute__((cleanup(fn)))
+#define pb_nonstring    __attribute__((nonstring))
+#define pb_thread_local _Thread_local
 
-#define PB_ARRAY_LEN(a)	 (sizeof(a) / sizeof((a)[0]))
-#define PB_MIN(a, b)	 ((a) < (b) ? (a) : (b))
-#define PB_MAX(a, b)	 ((a) > (b) ? (a) : (b))
+#define PB_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define PB_MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define PB_MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 /* The struct that holds @member at address @ptr. */
 #define pb_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* Says where, then aborts. On in release builds: an assertion guards against bugs, never against input. */
+/* Says where, then aborts. On in release builds: an assertion guards against bugs, never against
+ * input. */
 pb_noreturn void pb_assert_failed(const char *expr, const char *file, int line, const char *func);
 
 #define PB_ASSERT(expr)                                                                            \

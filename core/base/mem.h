@@ -17,7 +17,8 @@ char *pb_xstrndup(const char *s, size_t n);
 /* Copy of @n bytes followed by a NUL. Owner: caller, free(). */
 void *pb_xmemdup(const void *p, size_t n);
 
-/* NULL when n*size overflows, is over @limit_bytes, or memory is out. Zeroed. Owner: caller, free(). */
+/* NULL when n*size overflows, is over @limit_bytes, or memory is out. Zeroed. Owner: caller,
+ * free(). */
 void *pb_try_alloc(size_t n, size_t size, size_t limit_bytes) pb_must_check;
 
 #define pb_new(type) ((type *)pb_xcalloc(1, sizeof(type)))

@@ -22,9 +22,10 @@ struct pb_problems {
 };
 
 void pb_problems_init(struct pb_problems *p, struct pb_arena *arena, size_t max);
-void pb_problems_add(struct pb_problems *p, const char *code, const char *pointer, const char *fmt, ...)
-	pb_printf(4, 5);
-/* Appends "/token" to @base with RFC 6901 escaping; NULL-safe; returns arena text ("" when out of room). */
+void pb_problems_add(struct pb_problems *p, const char *code, const char *pointer, const char *fmt,
+		     ...) pb_printf(4, 5);
+/* Appends "/token" to @base with RFC 6901 escaping; NULL-safe; returns arena text ("" when out of
+ * room). */
 const char *pb_pointer_key(struct pb_arena *a, const char *base, const char *key, size_t key_len);
 const char *pb_pointer_index(struct pb_arena *a, const char *base, size_t index);
 

@@ -26,7 +26,7 @@ static inline struct pb_slice pb_slice_str(const char *s)
 bool pb_slice_eq(struct pb_slice a, struct pb_slice b);
 bool pb_slice_eq_str(struct pb_slice a, const char *s);
 bool pb_slice_eq_nocase(struct pb_slice a, const char *s); /* ASCII only */
-bool pb_str_eq(const char *a, const char *b);		   /* NULL equals only NULL */
+bool pb_str_eq(const char *a, const char *b);              /* NULL equals only NULL */
 bool pb_str_starts(const char *s, const char *prefix);
 bool pb_str_ends(const char *s, const char *suffix);
 
@@ -41,7 +41,7 @@ bool pb_utf8_valid(const char *p, size_t n);
 size_t pb_utf8_cut(const char *p, size_t n, size_t max);
 /* Writes 1..4 bytes and returns how many. @cp must be a valid scalar value. */
 size_t pb_utf8_encode(uint32_t cp, char out[4]);
-/* Decodes one character of valid UTF-8; returns its bytes. */
+/* Decodes one character; returns its bytes, or 0 (and U+FFFD) when it is not valid or @n is 0. */
 size_t pb_utf8_decode(const char *p, size_t n, uint32_t *ret_cp);
 
 /* Lower-case hex. @out needs 2*n+1 bytes. */
