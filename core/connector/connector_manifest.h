@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/problem.h"
 
 struct schema;
