@@ -88,6 +88,11 @@ bool pb_json_true(const struct pb_json *j);             /* only for a literal tr
 bool pb_json_i64(const struct pb_json *j, int64_t *ret) pb_must_check;
 /* False when it is not a number or not finite as a double. */
 bool pb_json_double(const struct pb_json *j, double *ret) pb_must_check;
+/* True for every number without a fraction, of any size. */
+bool pb_json_is_integer(const struct pb_json *j);
+/* -1, 0, 1 by value. Both must be numbers. Text is compared exactly; a computed double (PB_JSON_REAL) exactly
+ * with integers and as a double with everything else. */
+int pb_json_number_cmp(const struct pb_json *a, const struct pb_json *b);
 /* By value and type, numbers by value (exact for integers), members in any order. */
 bool pb_json_equal(const struct pb_json *a, const struct pb_json *b);
 const char *pb_json_type_name(const struct pb_json *j); /* "null", "boolean", "number", ... */
