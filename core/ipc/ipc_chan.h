@@ -42,7 +42,7 @@ PB_DEFINE_AUTOPTR(ipc_chan, ipc_chan_free);
 int ipc_chan_fd(const struct ipc_chan *ch);
 
 /*
- * The next frame that is wholly here. Idle channels keep no buffer of more than 4 KB.
+ * The next frame that is wholly here. An idle channel keeps at most 64 KB.
  * Errors:  @err is filled for IPC_IO_BROKEN (and says errno's name for an unusual IPC_IO_CLOSED).
  * Threads: one thread at a time.
  */

@@ -38,7 +38,7 @@ enum ipc_type {
 
 	IPC_HTTP_REQUEST = 32,  /* runner, call + request */
 	IPC_HTTP_RESPONSE = 33, /* host, call + request */
-	IPC_SECRET_GET = 34,    /* runner, call + request; the payload is the field's name */
+	IPC_SECRET_GET = 34,    /* runner, call + request */
 	IPC_KV_GET = 35,        /* runner, call + request */
 	IPC_KV_PUT = 36,        /* runner, call + request */
 	IPC_VALUE = 37,         /* host, call + request: answers SECRET_GET, KV_GET, KV_PUT */
