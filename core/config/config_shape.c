@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shapes of single values, for the settings table. Each is a whole-string check without side
+ * effects. */
+#include "config/config_private.h"
+
+#include <arpa/inet.h>
+
+#include "base/parse.h"
+#include "base/base.h"
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static bool is_port(const char *s, size_t n, int64_t min)
+{
+	int64_t port;
+
+	return pb_parse_i64(s, n, min, 65535, &port);
+}
+
+bool config_shape_listen(const char *s)
+{
+	char host[INET_ADDRSTRLEN];
+	const char *colon = strrchr(s, ':');
+	struct in_addr a;
+
+	if (!colon || (size_t)(colon - s) >= sizeof host)
+		return false;
+	memcpy(host, s, (size_t)(colon - s));
+	host[colon - s] = '\0';
+	return inet_pton(AF_INET, host, &a) == 1 && is_port(colon + 1, strlen(colon + 1), 0);
+}
+
+bool config_shape_cidr(const char *s)
+{
+	char host[INET6_ADDRSTRLEN];
+	const char *slash = strchr(s, '/');
+	size_t n = slash ? (size_t)(slash - s) : strlen(s);
+	struct in6_addr a;
+	int64_t bits;
+	bool v6 = memchr(s, ':', n) != NULL;
+
+	if (n >= sizeof host)
+		return false;
+	memcpy(host, s, n);
+	host[n] = '\0';
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, host, &a) != 1)
+		return false;
+	return !slash || pb_parse_i64(slash + 1, strlen(slash + 1), 0, v6 ? 128 : 32, &bits);
+}
+
+bool config_shape_ports(const char *s)
+{
+	const char *dash = strchr(s, '-');
+	int64_t first, last;
+
+	if (!dash)
+		return is_port(s, strlen(s), 1);
+	return pb_parse_i64(s, (size_t)(dash - s), 1, 65535, &first) &&
+	       pb_parse_i64(dash + 1, strlen(dash + 1), first, 65535, &last);
+}
+
+/* Length of "scheme://host[:port]" at the start of @s, 0 when it is something else. */
+static size_t origin_len(const char *s)
+{
+	size_t scheme = pb_str_starts(s, "https://") ? 8 : pb_str_starts(s, "http://") ? 7 : 0;
+	size_t host, port = 0;
+
+	if (!scheme)
+		return 0;
+	host = strspn(s + scheme, LOWER DIGITS "-.");
+	if (!host || s[scheme] == '.' || s[scheme] == '-')
+		return 0;
+	if (s[scheme + host] == ':') {
+		port = 1 + strspn(s + scheme + host + 1, DIGITS);
+		if (!is_port(s + scheme + host + 1, port - 1, 1))
+			return 0;
+	}
+	return scheme + host + port;
+}
+
+bool config_shape_origin(const char *s)
+{
+	size_t n = origin_len(s);
+
+	return n > 0 && s[n] == '\0';
+}
+
+bool config_shape_base_url(const char *s)
+{
+	size_t n = origin_len(s);
+
+	if (!n)
+		return false;
+	if (s[n] == '\0')
+		return true;
+	return s[n] == '/' && strspn(s + n, LOWER UPPER DIGITS "-._~/") == strlen(s + n) &&
+	       !pb_str_ends(s, "/") && !strstr(s + n, "//") && !strstr(s + n, "/.");
+}
+
+bool config_shape_name(const char *s)
+{
+	return *s && strchr(LOWER "_", *s) && strspn(s, LOWER DIGITS "_-") == strlen(s) &&
+	       strlen(s) <= 32;
+}
+
+bool config_shape_crash_at(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+	int64_t n;
+
+	return colon && colon > s && strspn(s, LOWER DIGITS "_.") == (size_t)(colon - s) &&
+	       pb_parse_i64(colon + 1, strlen(colon + 1), 1, INT64_MAX, &n);
+}
