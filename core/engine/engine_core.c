@@ -373,19 +373,6 @@ static void on_step_ok(struct engine_core *core, const struct engine_core_event 
 		set_status(core, ev->step, MODEL_STEP_SUCCEEDED, ev->port);
 }
 
-static bool is_retryable(enum model_error_class c)
-{
-	switch (c) {
-	case MODEL_ERROR_RATE_LIMITED:
-	case MODEL_ERROR_TRANSIENT:
-	case MODEL_ERROR_CRASHED:
-	case MODEL_ERROR_TIMEOUT:
-		return true;
-	default:
-		return false;
-	}
-}
-
 int64_t engine_core_backoff_us(const struct engine_core_retry *retry, uint16_t attempt,
 			       int64_t retry_after_us, uint64_t random)
 {
@@ -437,7 +424,8 @@ static void on_call_failed(struct engine_core *core, const struct engine_core_ev
 	}
 	bool safe = s->repeatable || ev->effect == MODEL_EFFECT_NONE;
 
-	if (!safe || !is_retryable(ev->error_class) || s->row.attempts >= retry->max_attempts) {
+	if (!safe || !model_error_class_is_retryable(ev->error_class) ||
+	    s->row.attempts >= retry->max_attempts) {
 		fail_step(core, ev->step);
 		return;
 	}

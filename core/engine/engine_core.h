@@ -130,7 +130,7 @@ struct engine_core_cmds {
 };
 
 enum engine_core_event_kind {
-	ENGINE_EV_START, /* once, after _init and any number of _restore_step */
+	ENGINE_EV_START, /* once, after restoring; signals read with the claim come before it */
 	ENGINE_EV_PREPARED,
 	ENGINE_EV_STEP_OK,
 	ENGINE_EV_STEP_FAILED,
