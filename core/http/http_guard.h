@@ -34,9 +34,9 @@ struct http_framing {
 /*
  * Checks all of H01-H04, H07, H08, H10, H13, H19 of the list of attacks that can be seen here.
  * Errors: code decides the HTTP status, see http_code_status(): http.bad_request (400),
- *http.framing (400), http.host (400), http.method_unknown (501), http.version (505),
- *http.uri_too_long (414), http.headers_too_large (431), http.body_too_large (413), http.encoding
- *(415), http.expectation (417).
+ * http.framing (400), http.host (400), http.method_unknown (501), http.version (505),
+ * http.uri_too_long (414), http.headers_too_large (431), http.body_too_large (413), http.encoding
+ * (415), http.expectation (417).
  */
 enum pb_status http_guard_check(const struct http_head *head, struct http_framing *ret,
 				struct pb_err *err) pb_must_check;

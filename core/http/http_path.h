@@ -31,9 +31,9 @@ struct http_target {
  * Reads an origin-form target ("/a/b?x=1") as it stood on the wire.
  * Owner:  everything in *ret lives in @arena.
  * Errors: PB_E_INVALID http.path_invalid: absolute form, '*', control bytes, '\', "//", "." and
- *".." segments (also encoded), %2f, %5c, %00, bad or double escapes of '%' + dot, slash or
- *backslash, bad UTF-8, over HTTP_PATH_SEGMENTS; http.query_invalid: bad escapes, %00, bad UTF-8,
- *too many parameters, the same name twice. PB_E_TOO_LARGE http.uri_too_long (HTTP status 414).
+ * ".." segments (also encoded), %2f, %5c, %00, bad or double escapes of '%' + dot, slash or
+ * backslash, bad UTF-8, over HTTP_PATH_SEGMENTS; http.query_invalid: bad escapes, %00, bad UTF-8,
+ * too many parameters, the same name twice. PB_E_TOO_LARGE http.uri_too_long (HTTP status 414).
  * Threads: [any-thread]
  */
 enum pb_status http_target_parse(struct pb_arena *arena, const char *raw, size_t n,

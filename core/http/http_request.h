@@ -59,8 +59,8 @@ bool http_req_content_is(const struct http_req *r, const char *type);
  * The whole body, read on the first call and then kept.
  * Owner:  borrowed until the handler returns.
  * Errors: PB_E_TOO_LARGE http.body_too_large (over the route's limit; decided on Content-Length
- *before reading), PB_E_INVALID http.body_incomplete / http.body_framing, PB_E_TIMEOUT
- *http.body_timeout (answered 408). After an error the connection is closed with the answer.
+ * before reading), PB_E_INVALID http.body_incomplete / http.body_framing, PB_E_TIMEOUT
+ * http.body_timeout (answered 408). After an error the connection is closed with the answer.
  */
 enum pb_status http_req_body(struct http_req *r, struct pb_slice *ret,
 			     struct pb_err *err) pb_must_check;

@@ -45,7 +45,7 @@ enum http_route_flag {
 /*
  * @method:  one enum http_method, HTTP_ANY or an or of them. A GET route answers HEAD too.
  * @pattern: "/api/v1/workflows/{id}"; "{name}" takes one non-empty segment, "{name...}" the
- *non-empty rest (last only). Literal segments are compared byte by byte after decoding.
+ * non-empty rest (last only). Literal segments are compared byte by byte after decoding.
  * @max_body_bytes: 0 = no body is accepted (a non-empty one is 413).
  * @permission: for the upper layer's before hook; opaque here.
  * All pointers borrowed for the life of the router (literals).

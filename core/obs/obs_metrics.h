@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counters, gauges and histograms, and their Prometheus text. Series are registered once and live
- *as long as the process; updates are a relaxed atomic add, for counters and histograms on one of a
- *few shards so that threads do not fight for a cache line.
+ * as long as the process; an update is one relaxed atomic add, for counters on one of a few shards
+ * so that threads do not fight for a cache line.
  *
  *	static struct obs_counter *accepted;
  *	accepted = obs_counter_new("patchbay_executions_accepted_total", "Executions accepted.",
@@ -10,7 +10,7 @@
  *	obs_counter_add(accepted, 1);
  *
  * Registering the same name and labels again returns the same series. All update functions take
- *NULL (and do nothing), so that tests need not register.
+ * NULL (and do nothing), so that tests need not register.
  */
 #ifndef PB_OBS_METRICS_H
 #define PB_OBS_METRICS_H

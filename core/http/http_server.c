@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CivetWeb's life: options, callbacks, drain, stop. The surprising thing: begin_request answers every
+ * request itself, so none of CivetWeb's own features (files, CGI, digest passwords, CORS) is reachable.
+ */
+#include "http/http_server.h"
+
+#include <civetweb.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/http_priv.h"
+#include "base/base.h"
+
+PB_LOG_TOPIC("http.server");
+
+/* Between two looks while draining. */
+#define DRAIN_STEP_US (5 * PB_USEC_PER_MSEC)
+
+static struct http_server *server_of(const struct mg_connection *mg)
+{
+	return mg_get_user_data(mg_get_context(mg));
+}
+
+static int on_begin(struct mg_connection *mg)
+{
+	return http_dispatch(server_of(mg), mg);
+}
+
+static int on_error(struct mg_connection *mg, int status, const char *msg)
+{
+	(void)msg;
+	http_dispatch_parse_error(server_of(mg), mg, status);
+	return 0;
+}
+
+static int on_log(const struct mg_connection *mg, const char *msg)
+{
+	(void)mg;
+	pb_log(PB_LOG_DEBUG, "civetweb", PB_KV_STR("patchbay.detail", msg));
+	return 1;
+}
+
+static int on_access(const struct mg_connection *mg, const char *msg)
+{
+	(void)mg;
+	(void)msg;
+	return 1;
+}
+
+static int on_open(const struct mg_connection *mg, void **ret_data)
+{
+	const struct mg_request_info *info = mg_get_request_info(mg);
+	struct http_server *s = server_of(mg);
+
+	*ret_data = http_conn_open(&s->conns, info ? info->remote_addr : "",
+				   info ? info->remote_port : 0, info ? info->server_port : 0,
+				   pb_mono_us() + s->cfg.header_timeout_us);
+	return 0;
+}
+
+/* Before CivetWeb says goodbye to the peer and reads what still comes. */
+static void on_close(const struct mg_connection *mg)
+{
+	struct http_conn *c = mg_get_user_connection_data(mg);
+
+	if (c)
+		http_conn_watch(c, HTTP_WATCH_CLOSE, pb_mono_us() + 2 * PB_USEC_PER_SEC);
+}
+
+static void on_closed(const struct mg_connection *mg)
+{
+	struct http_conn *c = mg_get_user_connection_data(mg);
+
+	if (!c)
+		return;
+	mg_set_user_connection_data(mg, NULL);
+	http_conn_close(c);
+}
+
+static void set_defaults(struct http_cfg *c)
+{
+	c->threads = c->threads ? PB_MAX(c->threads, 8u) : 512;
+	c->connection_queue = c->connection_queue ? c->connection_queue : 1024;
+	c->max_per_ip = c->max_per_ip ? c->max_per_ip : 100;
+	c->max_streams = c->max_streams ? c->max_streams : c->threads / 4;
+	c->header_bytes = c->header_bytes ? c->header_bytes : 16384;
+	c->arena_bytes = c->arena_bytes ? c->arena_bytes : 4 * 1024 * 1024;
+	c->keep_alive_us = c->keep_alive_us ? c->keep_alive_us : 1500 * PB_USEC_PER_MSEC;
+	c->header_timeout_us = c->header_timeout_us ? c->header_timeout_us : 8 * PB_USEC_PER_SEC;
+	c->body_timeout_us = c->body_timeout_us ? c->body_timeout_us : 10 * PB_USEC_PER_SEC;
+	c->write_timeout_us = c->write_timeout_us ? c->write_timeout_us : 10 * PB_USEC_PER_SEC;
+	c->api_version = c->api_version ? c->api_version : "v1";
+}
+
+struct option_text {
+	char threads[16], queue[16], head[24], keep_alive[24], request[24];
+};
+
+static struct mg_context *start_civetweb(struct http_server *s)
+{
+	static const struct mg_callbacks callbacks = {
+		.begin_request = on_begin,
+		.http_error = on_error,
+		.log_message = on_log,
+		.log_access = on_access,
+		.init_connection = on_open,
+		.connection_close = on_close,
+		.connection_closed = on_closed,
+	};
+	const struct http_cfg *c = &s->cfg;
+	int64_t longest =
+		PB_MAX(PB_MAX(c->header_timeout_us, c->body_timeout_us), c->write_timeout_us);
+	struct option_text t;
+
+	(void)pb_str_printf(t.threads, sizeof(t.threads), "%u", c->threads);
+	(void)pb_str_printf(t.queue, sizeof(t.queue), "%u", c->connection_queue);
+	/* larger than what the guard lets through, so that it can say what was wrong */
+	(void)pb_str_printf(t.head, sizeof(t.head), "%zu",
+			    c->header_bytes * 2 + HTTP_TARGET_BYTES * 2);
+	(void)pb_str_printf(t.keep_alive, sizeof(t.keep_alive), "%lld",
+			    (long long)(c->keep_alive_us / PB_USEC_PER_MSEC));
+	(void)pb_str_printf(t.request, sizeof(t.request), "%lld",
+			    (long long)(longest / PB_USEC_PER_MSEC));
+	const char *options[] = {"listening_ports",
+				 c->listen,
+				 "num_threads",
+				 t.threads,
+				 "connection_queue",
+				 t.queue,
+				 "listen_backlog",
+				 t.queue,
+				 "max_request_size",
+				 t.head,
+				 "enable_keep_alive",
+				 "yes",
+				 "keep_alive_timeout_ms",
+				 t.keep_alive,
+				 "request_timeout_ms",
+				 t.request,
+				 "tcp_nodelay",
+				 "1",
+				 "decode_url",
+				 "no",
+				 "decode_query_string",
+				 "no",
+				 "enable_directory_listing",
+				 "no",
+				 "access_control_allow_methods",
+				 "",
+				 "access_control_allow_origin",
+				 "",
+				 NULL};
+
+	return mg_start(&callbacks, s, options);
+}
+
+static void read_ports(struct http_server *s)
+{
+	struct mg_server_port ports[PB_ARRAY_LEN(s->ports)];
+	int n = mg_get_server_ports(s->ctx, PB_ARRAY_LEN(ports), ports);
+
+	for (int i = 0; i < n; i++)
+		s->ports[i] = (unsigned)ports[i].port;
+}
+
+enum pb_status http_server_start(const struct http_cfg *cfg, const struct http_router *router,
+				 struct http_server **ret, struct pb_err *err)
+{
+	struct http_server *s = NULL;
+
+	if (!cfg->listen || !*cfg->listen || cfg->listen[strspn(cfg->listen, "0123456789.:,")] ||
+	    cfg->header_bytes > 1 << 20)
+		return pb_err_set(err, PB_E_INVALID, "http.config",
+				  "listen must be IPv4 addresses with ports");
+	s = pb_new(struct http_server);
+	s->cfg = *cfg;
+	s->router = router;
+	set_defaults(&s->cfg);
+	(void)mg_init_library(0);
+	http_conns_start(&s->conns, s->cfg.max_per_ip, s->cfg.trusted_proxies);
+	http_metrics_start(s);
+	s->ctx = start_civetweb(s);
+	if (!s->ctx) {
+		http_server_stop(s);
+		return pb_err_set(err, PB_E_UNAVAILABLE, "http.listen",
+				  "cannot listen there: the address is taken or not allowed");
+	}
+	read_ports(s);
+	*ret = s;
+	return PB_OK;
+}
+
+unsigned http_server_port(const struct http_server *s, size_t i)
+{
+	return i < PB_ARRAY_LEN(s->ports) ? s->ports[i] : 0;
+}
+
+static unsigned connection_count(struct http_conns *c)
+{
+	unsigned n = 0;
+
+	pb_lock(&c->lock);
+	n = c->n;
+	pb_unlock(&c->lock);
+	return n;
+}
+
+/*
+ * Idle keep-alive connections end by themselves within keep_alive_us; waiting for them too means that a
+ * client which was about to send on one gets its 503 and not a reset.
+ */
+bool http_server_drain(struct http_server *s, int64_t deadline_us)
+{
+	int64_t idle_until = pb_mono_us() + s->cfg.keep_alive_us + 100 * PB_USEC_PER_MSEC;
+	struct timespec step = pb_timespec(DRAIN_STEP_US);
+
+	atomic_store(&s->draining, true);
+	for (;;) {
+		int64_t now = pb_mono_us();
+
+		if (atomic_load(&s->in_flight) == 0 &&
+		    (connection_count(&s->conns) == 0 || now >= idle_until))
+			return true;
+		if (now >= deadline_us)
+			return atomic_load(&s->in_flight) == 0;
+		(void)nanosleep(&step, NULL);
+	}
+}
+
+bool http_server_draining(const struct http_server *s)
+{
+	return atomic_load(&s->draining);
+}
+
+void http_server_stop(struct http_server *s)
+{
+	if (!s)
+		return;
+	atomic_store(&s->draining, true);
+	if (s->ctx)
+		mg_stop(s->ctx);
+	http_metrics_stop(s);
+	http_conns_stop(&s->conns);
+	(void)mg_exit_library();
+	free(s);
+}
+
+void http_server_stats(const struct http_server *s, struct http_stats *ret)
+{
+	/* the lock is part of the table that is counted; nothing else of @s is touched */
+	struct http_conns *c = (struct http_conns *)(uintptr_t)&s->conns;
+
+	*ret = (struct http_stats){
+		.in_flight = atomic_load(&s->in_flight),
+		.connections = connection_count(c),
+		.streams = atomic_load(&s->streams),
+		.requests = obs_histogram_count(s->latency),
+		.refused_connections = atomic_load(&s->conns.refused),
+		.guard_refusals = atomic_load(&s->guard_refusals),
+		.timeouts = atomic_load(&s->conns.timeouts),
+	};
+}
