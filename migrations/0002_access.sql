@@ -3,8 +3,9 @@
 -- Why:   everything later hangs on a tenant, and credentials must exist before anything can run.
 -- Locks: nothing; only new tables.
 --
--- Row-level security is forced: the owner (the migration role) obeys it too, so the SECURITY DEFINER
--- functions below need the policies named ..._owner. CURRENT_USER in a policy is fixed now, at migration.
+-- Row-level security is forced: the owner (the migration role) obeys it too. The two SECURITY DEFINER functions
+-- below must see more, so the policies `owner` let the owner in while app.definer is set, which the functions
+-- do for their own duration. CURRENT_USER in a policy is the role that runs this migration.
 
 CREATE TABLE tenant (
 	id         uuid PRIMARY KEY,
@@ -19,20 +20,22 @@ CREATE TABLE tenant (
 	CONSTRAINT tenant_name CHECK (char_length(name) BETWEEN 1 AND 200),
 	CONSTRAINT tenant_status CHECK (status IN ('pending', 'active', 'suspended'))
 );
+INSERT INTO tenant (id, slug, name)
+VALUES ('00000000-0000-7000-8000-000000000001', 'platform', 'Patchbay platform');
+
 ALTER TABLE tenant ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tenant FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant_owner ON tenant TO CURRENT_USER USING (true) WITH CHECK (true);
-CREATE POLICY tenant_api ON tenant TO patchbay_api
-	USING (id = NULLIF(current_setting('app.tenant', true), '')::uuid);
-CREATE POLICY tenant_engine ON tenant FOR SELECT TO patchbay_engine USING (true);
-CREATE POLICY tenant_admin ON tenant TO patchbay_admin USING (true) WITH CHECK (true);
+CREATE POLICY owner ON tenant FOR SELECT TO CURRENT_USER USING (current_setting('app.definer', true) = 'api_key');
+-- here the tenant's id is the key itself
+CREATE POLICY tenant ON tenant TO patchbay_api
+	USING (id = NULLIF(current_setting('app.tenant', true), '')::uuid)
+	WITH CHECK (id = NULLIF(current_setting('app.tenant', true), '')::uuid);
+CALL pb_open_tenant_table('tenant', 'patchbay_engine', 'SELECT');
+CALL pb_open_tenant_table('tenant', 'patchbay_admin');
 GRANT SELECT ON tenant TO patchbay_api;
 GRANT UPDATE (name, updated_at) ON tenant TO patchbay_api;
 GRANT SELECT (id, slug, status) ON tenant TO patchbay_engine;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tenant TO patchbay_admin;
-
-INSERT INTO tenant (id, slug, name)
-VALUES ('00000000-0000-7000-8000-000000000001', 'platform', 'Patchbay platform');
 
 CREATE TABLE api_key (
 	tenant_id    uuid NOT NULL REFERENCES tenant (id) ON DELETE CASCADE,
@@ -60,12 +63,9 @@ CREATE TABLE api_key (
 ) WITH (fillfactor = 80); -- last_used_at changes often and is in no index
 CREATE UNIQUE INDEX api_key_name_key ON api_key (tenant_id, lower(name COLLATE "C"))
 	WHERE revoked_at IS NULL;
-ALTER TABLE api_key ENABLE ROW LEVEL SECURITY;
-ALTER TABLE api_key FORCE ROW LEVEL SECURITY;
-CREATE POLICY api_key_owner ON api_key TO CURRENT_USER USING (true) WITH CHECK (true);
-CREATE POLICY api_key_api ON api_key TO patchbay_api
-	USING (tenant_id = NULLIF(current_setting('app.tenant', true), '')::uuid);
-CREATE POLICY api_key_admin ON api_key TO patchbay_admin USING (true) WITH CHECK (true);
+CALL pb_protect_tenant_table('api_key');
+CREATE POLICY owner ON api_key TO CURRENT_USER USING (current_setting('app.definer', true) = 'api_key');
+CALL pb_open_tenant_table('api_key', 'patchbay_admin');
 GRANT SELECT, INSERT ON api_key TO patchbay_api, patchbay_admin;
 GRANT UPDATE (revoked_at, last_used_at) ON api_key TO patchbay_api, patchbay_admin;
 
@@ -74,7 +74,7 @@ CREATE FUNCTION api_key_lookup(wanted bytea)
 RETURNS TABLE (id uuid, tenant_id uuid, name text, hint text, role text, scopes text, created_by uuid,
 	created_at timestamptz, expires_at timestamptz, revoked_at timestamptz,
 	last_used_at timestamptz, tenant_status text, db_now timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET app.definer = 'api_key'
 AS $$
 	SELECT k.id, k.tenant_id, k.name, k.hint, k.role, k.scopes, k.created_by, k.created_at,
 	       k.expires_at, k.revoked_at, k.last_used_at, t.status, now()
@@ -86,7 +86,7 @@ GRANT EXECUTE ON FUNCTION api_key_lookup(bytea) TO patchbay_api;
 
 -- Last-used times of keys of many tenants at once; can do nothing but move a time forward, and never past now.
 CREATE FUNCTION api_key_used(tenants uuid[], keys uuid[], times timestamptz[]) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET app.definer = 'api_key'
 AS $$
 	UPDATE public.api_key k SET last_used_at = least(u.used_at, now())
 	FROM unnest(tenants, keys, times) AS u (tenant_id, id, used_at)
@@ -108,11 +108,8 @@ CREATE TABLE data_key (
 	CONSTRAINT data_key_kek CHECK (octet_length(kek_id) BETWEEN 1 AND 31),
 	CONSTRAINT data_key_wrapped CHECK (octet_length(wrapped) BETWEEN 45 AND 128)
 );
-ALTER TABLE data_key ENABLE ROW LEVEL SECURITY;
-ALTER TABLE data_key FORCE ROW LEVEL SECURITY;
-CREATE POLICY data_key_api ON data_key TO patchbay_api
-	USING (tenant_id = NULLIF(current_setting('app.tenant', true), '')::uuid);
-CREATE POLICY data_key_admin ON data_key TO patchbay_admin USING (true) WITH CHECK (true);
+CALL pb_protect_tenant_table('data_key');
+CALL pb_open_tenant_table('data_key', 'patchbay_admin');
 GRANT SELECT, INSERT, DELETE ON data_key TO patchbay_api;
 GRANT SELECT, DELETE ON data_key TO patchbay_admin;
 GRANT UPDATE (kek_id, wrapped) ON data_key TO patchbay_admin;
@@ -161,11 +158,8 @@ CREATE TABLE connection (
 	CONSTRAINT connection_revision CHECK (secret_revision BETWEEN 1 AND revision)
 );
 CREATE UNIQUE INDEX connection_name_key ON connection (tenant_id, lower(name COLLATE "C"));
-ALTER TABLE connection ENABLE ROW LEVEL SECURITY;
-ALTER TABLE connection FORCE ROW LEVEL SECURITY;
-CREATE POLICY connection_api ON connection TO patchbay_api
-	USING (tenant_id = NULLIF(current_setting('app.tenant', true), '')::uuid);
+CALL pb_protect_tenant_table('connection');
 GRANT SELECT, INSERT, UPDATE, DELETE ON connection TO patchbay_api;
 -- the super admin sees that connections exist, never what is in them
-CREATE POLICY connection_admin ON connection FOR SELECT TO patchbay_admin USING (true);
+CALL pb_open_tenant_table('connection', 'patchbay_admin', 'SELECT');
 GRANT SELECT (tenant_id, id, connector, status, created_at) ON connection TO patchbay_admin;

@@ -34,6 +34,11 @@ static const struct pg_stmt stmt_get = {
 	.name = "api_key_get",
 	.sql = "SELECT " COLUMNS " FROM api_key WHERE tenant_id = $1 AND id = $2",
 };
+static const struct pg_stmt stmt_get_by_name = {
+	.name = "api_key_get_by_name",
+	.sql = "SELECT " COLUMNS " FROM api_key WHERE tenant_id = $1 AND revoked_at IS NULL"
+	       " AND lower(name COLLATE \"C\") = lower($2 COLLATE \"C\")",
+};
 static const struct pg_stmt stmt_list = {
 	.name = "api_key_list",
 	.sql = "SELECT " COLUMNS
@@ -158,18 +163,14 @@ enum pb_status store_api_key_create(struct pg_pool *pool, const struct store_api
 	return PB_OK;
 }
 
-enum pb_status store_api_key_get(struct pg_pool *pool, struct pb_uuid tenant, struct pb_uuid id,
-				 struct pb_arena *arena, struct store_api_key *ret,
-				 struct pb_err *err)
+static enum pb_status get_one(struct pg_pool *pool, struct pb_uuid tenant,
+			      const struct pg_stmt *stmt, const struct pg_args *args,
+			      struct pb_arena *arena, struct store_api_key *ret, struct pb_err *err)
 {
 	pb_autoptr(pg_result) r = NULL;
-	pg_auto_args args = PG_ARGS_INIT;
 	struct store_api_key key;
-	enum pb_status status;
+	enum pb_status status = pg_query(pool, &tenant, stmt, args, &r, err);
 
-	pg_arg_uuid(&args, tenant);
-	pg_arg_uuid(&args, id);
-	status = pg_query(pool, &tenant, &stmt_get, &args, &r, err);
 	if (status != PB_OK)
 		return status;
 	if (pg_rows(r) == 0)
@@ -179,6 +180,28 @@ enum pb_status store_api_key_get(struct pg_pool *pool, struct pb_uuid tenant, st
 		return too_large(err);
 	*ret = key;
 	return PB_OK;
+}
+
+enum pb_status store_api_key_get(struct pg_pool *pool, struct pb_uuid tenant, struct pb_uuid id,
+				 struct pb_arena *arena, struct store_api_key *ret,
+				 struct pb_err *err)
+{
+	pg_auto_args args = PG_ARGS_INIT;
+
+	pg_arg_uuid(&args, tenant);
+	pg_arg_uuid(&args, id);
+	return get_one(pool, tenant, &stmt_get, &args, arena, ret, err);
+}
+
+enum pb_status store_api_key_get_by_name(struct pg_pool *pool, struct pb_uuid tenant,
+					 const char *name, struct pb_arena *arena,
+					 struct store_api_key *ret, struct pb_err *err)
+{
+	pg_auto_args args = PG_ARGS_INIT;
+
+	pg_arg_uuid(&args, tenant);
+	pg_arg_text(&args, name);
+	return get_one(pool, tenant, &stmt_get_by_name, &args, arena, ret, err);
 }
 
 enum pb_status store_api_key_list(struct pg_pool *pool, struct pb_uuid tenant,

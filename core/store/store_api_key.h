@@ -52,6 +52,11 @@ enum pb_status store_api_key_create(struct pg_pool *pool, const struct store_api
 enum pb_status store_api_key_get(struct pg_pool *pool, struct pb_uuid tenant, struct pb_uuid id,
 				 struct pb_arena *arena, struct store_api_key *ret,
 				 struct pb_err *err) pb_must_check;
+/* The live key of this name. Errors: PB_E_NOT_FOUND api_key.not_found. */
+enum pb_status store_api_key_get_by_name(struct pg_pool *pool, struct pb_uuid tenant,
+					 const char *name, struct pb_arena *arena,
+					 struct store_api_key *ret,
+					 struct pb_err *err) pb_must_check;
 /* Newest first, ids below @before (nil = from the start), revoked ones too. @limit 1..200. */
 enum pb_status store_api_key_list(struct pg_pool *pool, struct pb_uuid tenant,
 				  struct pb_uuid before, size_t limit, struct pb_arena *arena,
