@@ -307,31 +307,6 @@ static bool duplicate(struct reader *r, const struct pb_json_member *m)
 	return fail(r, "json.duplicate_key", "duplicate key", r->text + m->reserved);
 }
 
-static int cmp_key(const void *a, const void *b)
-{
-	const struct pb_json_member *x = *(const struct pb_json_member *const *)a;
-	const struct pb_json_member *y = *(const struct pb_json_member *const *)b;
-
-	if (x->key_len != y->key_len)
-		return x->key_len < y->key_len ? -1 : 1;
-	return memcmp(x->key, y->key, x->key_len);
-}
-
-static bool unique_by_sorting(struct reader *r, const struct pb_json_member *m, uint32_t n)
-{
-	pb_autofree const struct pb_json_member **order = pb_try_alloc(n, sizeof(*order), SIZE_MAX);
-
-	if (!order)
-		return too_large(r, "out of memory");
-	for (uint32_t i = 0; i < n; i++)
-		order[i] = &m[i];
-	qsort(order, n, sizeof(*order), cmp_key);
-	for (uint32_t i = 1; i < n; i++)
-		if (same_key(order[i - 1], order[i]))
-			return duplicate(r, PB_MAX(order[i - 1], order[i]));
-	return true;
-}
-
 static bool table_for(struct reader *r, uint32_t n)
 {
 	uint32_t cap = 64;
@@ -352,7 +327,7 @@ static bool table_for(struct reader *r, uint32_t n)
 static bool unique_by_table(struct reader *r, const struct pb_json_member *m, uint32_t n)
 {
 	static _Atomic uint64_t process_seed;
-	uint64_t seed = process_seed, probes = 0;
+	uint64_t seed = process_seed;
 	uint32_t mask = 63;
 
 	if (!seed)
@@ -364,12 +339,9 @@ static bool unique_by_table(struct reader *r, const struct pb_json_member *m, ui
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = hash_key(seed, m[i].key, m[i].key_len) & mask;
 
-		for (; r->table[at]; at = (at + 1) & mask) {
+		for (; r->table[at]; at = (at + 1) & mask)
 			if (same_key(&m[r->table[at] - 1], &m[i]))
 				return duplicate(r, &m[i]);
-			if (++probes > 8 * (uint64_t)n + 64)
-				return unique_by_sorting(r, m, n);
-		}
 		r->table[at] = i + 1;
 	}
 	return true;

@@ -335,15 +335,21 @@ void pb_format_rfc3339(int64_t us, char out[PB_RFC3339_BYTES])
 		       (unsigned)(sec % 60), (unsigned)(rest % PB_USEC_PER_SEC));
 }
 
-/* snprintf writes the locale's point; JSON knows only one. */
+/* As %g, but with the point that JSON knows (snprintf writes the locale's) and 1e-7 for its 1e-07. */
 static size_t print_double(double d, int precision, char out[PB_DOUBLE_BYTES])
 {
 	int n = snprintf(out, PB_DOUBLE_BYTES, "%.*g", precision, d);
+	char *e;
 
 	PB_ASSERT(n > 0 && n < PB_DOUBLE_BYTES);
 	for (int i = 0; i < n; i++)
 		if (!is_digit(out[i]) && out[i] != '-' && out[i] != '+' && out[i] != 'e')
 			out[i] = '.';
+	e = strchr(out, 'e');
+	if (e && e[2] == '0') {
+		memmove(e + 2, e + 3, strlen(e + 3) + 1);
+		n--;
+	}
 	return (size_t)n;
 }
 
