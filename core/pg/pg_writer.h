@@ -92,7 +92,7 @@ struct pg_writer_config {
 	const char *url;
 	const char *application_name; /* ["patchbay-writer"] */
 	int n_threads;                /* [2] each with one connection */
-	int batch_requests;           /* [512] */
+	int batch_requests;           /* [256] */
 	size_t batch_bytes;           /* [4 MB] one larger request is a batch of its own */
 	size_t queue_bytes;           /* [64 MB] for all threads together */
 	int64_t connect_timeout_us;   /* [2 s] */
