@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing from Debian's packages, for every script that needs something. Source it from bash.
 #
-#   install_needs GROUP...      run | build | test | check | bench
+#   install_needs GROUP...      run | build | test | check | bench | demo
 #
 # Says once what it installs and why; silent when nothing is missing. Nothing that it installs is started or
 # will start at boot: see lib/install-root, the only part that runs as root.
@@ -23,6 +23,7 @@ install_packages() {
 	test) echo curl python3 json-schema-test-suite openssl procps ;;
 	check) echo clang clang-tidy clang-format cppcheck valgrind libclang-rt-14-dev ;;
 	bench) echo wrk libjansson-dev ;;
+	demo) echo python3 ;;
 	*) install_die "no package group $1" ;;
 	esac
 }
@@ -33,6 +34,7 @@ install_reason() {
 	build) echo "compiler and libraries it is built with" ;;
 	test) echo "tools and test data of its tests" ;;
 	check) echo "static and dynamic checkers" ;;
+	demo) echo "what drives the demonstration" ;;
 	bench) echo "load generator and the library it is compared with" ;;
 	esac
 }

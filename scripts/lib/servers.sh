@@ -216,7 +216,7 @@ servers_spawn() {
 	# env first: changing the user clears the death signal, an ordinary exec keeps it. -C and no "cd / &&",
 	# because a list in the background is a subshell, with a pid of its own.
 	setsid env -i -C / PATH="$PATH" LC_ALL=C.UTF-8 TZ=UTC HOME=/nonexistent "${front[@]}" "$@" \
-		</dev/null >>"$dir/log/$name.log" 2>&1 &
+		</dev/null >>"$dir/log/$name.log" 2>&1 9>&- &
 	pid=$!
 	echo "$pid" >"$dir/pids/$name.new" && mv "$dir/pids/$name.new" "$dir/pids/$name"
 	disown "$pid" 2>/dev/null || true
