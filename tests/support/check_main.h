@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For tests that the sanitizers would not let through, such as asking for absurd sizes. */
+#ifdef PB_SANITIZED
+#define CHECK_SANITIZED true
+#else
+#define CHECK_SANITIZED false
+#endif
+
 /* False in sanitizer and debugger runs: a test that must die cannot run without its own process. */
 static inline bool check_forks(void)
 {

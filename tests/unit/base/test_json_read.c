@@ -353,6 +353,7 @@ START_TEST(limits__values_and_arena)
 	pb_arena_reset(&small);
 	ck_assert_int_eq(pb_json_parse(&small, b.p, b.len, NULL, &j, &err), PB_E_TOO_LARGE);
 	ck_assert_str_eq(err.code, "json.too_large");
+	pb_arena_done(&small);
 	pb_arena_init(&small, 10);
 	ck_assert_int_eq(pb_json_parse(&small, b.p, b.len, NULL, &j, &err), PB_E_TOO_LARGE);
 }
