@@ -27,7 +27,8 @@ SELECT format('CREATE ROLE %I LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROL
 FROM unnest(ARRAY['patchbay_migrate', 'patchbay_api', 'patchbay_engine', 'patchbay_admin']) AS r
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) \gexec
 
-ALTER ROLE patchbay_migrate NOSUPERUSER NOBYPASSRLS PASSWORD :'migrate_password';
+-- the database's owner may create in its schema through pg_database_owner, which needs INHERIT
+ALTER ROLE patchbay_migrate INHERIT NOSUPERUSER NOBYPASSRLS PASSWORD :'migrate_password';
 ALTER ROLE patchbay_api NOSUPERUSER NOBYPASSRLS PASSWORD :'api_password';
 ALTER ROLE patchbay_engine NOSUPERUSER NOBYPASSRLS PASSWORD :'engine_password';
 ALTER ROLE patchbay_admin NOSUPERUSER NOBYPASSRLS PASSWORD :'admin_password';
