@@ -56,16 +56,15 @@ enum ipc_io ipc_chan_read_wait(struct ipc_chan *ch, int64_t deadline_us,
  * Sends or queues one frame, whole or not at all; frames of one thread keep their order.
  * Errors:  PB_E_LIMIT ipc.queue_full (nothing of it was taken; the far side does not read),
  *          PB_E_UNAVAILABLE ipc.closed, PB_E_TOO_LARGE ipc.payload.
- * Threads: [any-thread]; never blocks.
+ * Threads: [any-thread]; never blocks. May be ignored: the reading side learns of a closed channel.
  */
 enum pb_status ipc_chan_send(struct ipc_chan *ch, enum ipc_type type, uint64_t call_id,
-			     uint32_t request_id, struct pb_slice payload,
-			     struct pb_err *err) pb_must_check;
+			     uint32_t request_id, struct pb_slice payload, struct pb_err *err);
 /* The same, but waits for room until @deadline_us; then PB_E_TIMEOUT ipc.send_timeout. [any-thread]
  */
 enum pb_status ipc_chan_send_wait(struct ipc_chan *ch, enum ipc_type type, uint64_t call_id,
 				  uint32_t request_id, struct pb_slice payload, int64_t deadline_us,
-				  struct pb_err *err) pb_must_check;
+				  struct pb_err *err);
 /* Writes what is queued. IPC_IO_AGAIN: more is left. IPC_IO_FRAME: all written. IPC_IO_CLOSED.
  * [any-thread] */
 enum ipc_io ipc_chan_flush(struct ipc_chan *ch);

@@ -60,6 +60,7 @@ static enum pb_status find_entry(void *handle, entry_fn **ret, struct pb_err *er
 	return PB_OK;
 }
 
+/* Tables may grow at the end; what a 1.0 object carries is the least. */
 static enum pb_status check_numbers(const struct patchbay_module *m, struct pb_err *err)
 {
 	if (!m || m->magic != PATCHBAY_MODULE_MAGIC)
@@ -144,7 +145,7 @@ enum pb_status runner_load_open(int fd, const struct ipc_setup *setup,
 	const struct patchbay_module *table;
 	struct runner_module m;
 	enum pb_status status;
-	entry_fn *entry;
+	entry_fn *entry = NULL;
 	char path[32];
 	void *handle;
 

@@ -14,8 +14,9 @@
  * serial unless the manifest says "concurrency": n; calls of different connections run at the same
  * time, so anything static must be constant or locked.
  *
- * No sockets, no files, no environment, no processes, no new threads: the kernel refuses them. All
- * traffic goes through `http`.
+ * No sockets, no files, no environment, no processes: the kernel refuses them. Start no threads of your own:
+ * host functions work on the call's thread only, and memory for stacks is counted. All traffic goes
+ * through `http`.
  *
  * Values are JSON text: pointer and length, valid UTF-8, not NUL-terminated unless said; numbers
  * keep the text they came with. A small reader and writer are in patchbay/json.h (source, not ABI).
