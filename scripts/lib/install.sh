@@ -59,7 +59,13 @@ install_needs() {
 		echo "Installing from Debian's packages: ${packages[*]} ($(install_reason "$group"))" >&2
 		all+=("${packages[@]}")
 	done
-	[ ${#all[@]} -gt 0 ] || return 0
+	if [ ${#all[@]} -eq 0 ]; then
+		# an installation that was killed may have left services forbidden for everybody
+		if [ "$(id -u)" = 0 ] && grep -qs 'patchbay.s install-root' /usr/sbin/policy-rc.d; then
+			bash "$lib/install-root" --restore
+		fi
+		return 0
+	fi
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null ||
 			install_die "installing needs root and there is no sudo; as root: apt-get install ${all[*]}"
