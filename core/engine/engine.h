@@ -4,8 +4,8 @@
  * only says "look at this row now"; everything held here in memory may be lost at any moment (see
  * engine_core.h for the rules that make that harmless).
  */
-#ifndef PATCHBAY_ENGINE_H
-#define PATCHBAY_ENGINE_H
+#ifndef PB_ENGINE_H
+#define PB_ENGINE_H
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -53,6 +53,9 @@ void engine_start(struct engine *e);
 /* Takes no new work and waits until what is in flight has ended or @deadline_us (pb_mono_us); what
  * is left is picked up by others when its lease ends. [main] */
 void engine_drain(struct engine *e, int64_t deadline_us);
+/* Ends the engine's threads. Then the connectors and the writer can go, whose last answers still come here;
+ * then engine_free. [main] */
+void engine_stop(struct engine *e);
 void engine_free(struct engine *e);
 PB_DEFINE_AUTOPTR(engine, engine_free);
 
@@ -142,9 +145,6 @@ enum pb_status engine_retry(struct engine *e, struct pb_uuid tenant, struct pb_u
 
 /* A connector takes calls again: wakes what waits for it, here and in the database. [any-thread] */
 void engine_connector_ready(struct engine *e, const char *connector);
-/* A workflow changed: nothing that runs is touched, new executions see it. [any-thread] */
-void engine_workflow_changed(struct engine *e, struct pb_uuid workflow);
-
 /* The output of the last succeeded step, given rows in position order. Borrowed; p == NULL when
  * none. */
 struct store_step;

@@ -15,8 +15,8 @@
  * the run in this process without a trace; R6 no call leaves once the lease has run out by this
  * process's own clock (a paused zombie fences itself).
  */
-#ifndef PATCHBAY_ENGINE_CORE_H
-#define PATCHBAY_ENGINE_CORE_H
+#ifndef PB_ENGINE_CORE_H
+#define PB_ENGINE_CORE_H
 
 #include "base/macro.h"
 #include "model/status.h"

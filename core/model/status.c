@@ -36,7 +36,7 @@ static const char *const effect_names[] = {
 	[MODEL_EFFECT_DONE] = "done",
 };
 static const char *const error_names[] = {
-	[MODEL_ERROR_NONE] = "none",
+	[MODEL_ERROR_OK] = "ok",
 	[MODEL_ERROR_INVALID_INPUT] = "invalid_input",
 	[MODEL_ERROR_AUTH_EXPIRED] = "auth_expired",
 	[MODEL_ERROR_AUTH_DENIED] = "auth_denied",
@@ -52,7 +52,7 @@ static const char *const error_names[] = {
 
 static const char *name_of(const char *const *names, size_t n, unsigned i)
 {
-	return i < n ? names[i] : NULL;
+	return i < n ? names[i] : "unknown";
 }
 
 const char *model_execution_status_name(enum model_execution_status s)
@@ -91,25 +91,22 @@ static bool parse_name(const char *const *names, size_t n, const char *s, unsign
 	return false;
 }
 
-bool model_execution_status_parse(const char *s, enum model_execution_status *ret)
-{
-	unsigned i;
+#define DEFINE_PARSE(fn, type, names)                                                              \
+	bool fn(const char *s, enum type *ret)                                                     \
+	{                                                                                          \
+		unsigned i;                                                                        \
+                                                                                                   \
+		if (!parse_name(names, PB_ARRAY_LEN(names), s, &i))                                \
+			return false;                                                              \
+		*ret = (enum type)i;                                                               \
+		return true;                                                                       \
+	}
 
-	if (!parse_name(execution_names, PB_ARRAY_LEN(execution_names), s, &i))
-		return false;
-	*ret = (enum model_execution_status)i;
-	return true;
-}
-
-bool model_step_status_parse(const char *s, enum model_step_status *ret)
-{
-	unsigned i;
-
-	if (!parse_name(step_names, PB_ARRAY_LEN(step_names), s, &i))
-		return false;
-	*ret = (enum model_step_status)i;
-	return true;
-}
+DEFINE_PARSE(model_execution_status_parse, model_execution_status, execution_names)
+DEFINE_PARSE(model_wait_reason_parse, model_wait_reason, wait_names)
+DEFINE_PARSE(model_step_status_parse, model_step_status, step_names)
+DEFINE_PARSE(model_effect_parse, model_effect, effect_names)
+DEFINE_PARSE(model_error_class_parse, model_error_class, error_names)
 
 bool model_execution_status_is_final(enum model_execution_status s)
 {
@@ -121,4 +118,18 @@ bool model_step_status_is_final(enum model_step_status s)
 {
 	return s == MODEL_STEP_SUCCEEDED || s == MODEL_STEP_FAILED || s == MODEL_STEP_SKIPPED ||
 	       s == MODEL_STEP_CANCELLED;
+}
+
+bool model_error_class_is_retryable(enum model_error_class c)
+{
+	switch (c) {
+	case MODEL_ERROR_RATE_LIMITED:
+	case MODEL_ERROR_TRANSIENT:
+	case MODEL_ERROR_TIMEOUT:
+	case MODEL_ERROR_CRASHED:
+	case MODEL_ERROR_AUTH_EXPIRED:
+		return true;
+	default:
+		return false;
+	}
 }
