@@ -12,7 +12,8 @@
 #include "base/base.h"
 
 /* For reading away a small rest and closing in peace. */
-#define LINGER_US (2 * PB_USEC_PER_SEC)
+#define LINGER_US            (2 * PB_USEC_PER_SEC)
+#define PARSE_ERROR_WRITE_US (200 * PB_USEC_PER_MSEC)
 
 static bool request_id_ok(const char *id)
 {
@@ -40,6 +41,7 @@ static void req_init(struct http_req *r, struct http_server *s, struct mg_connec
 	r->conn = mg_get_user_connection_data(mg);
 	PB_CHECK_MAGIC(r->conn, HTTP_CONN_MAGIC);
 	r->start_us = pb_mono_us();
+	r->write_timeout_us = s->cfg.write_timeout_us;
 	r->method = HTTP_GET;
 	r->method_name = "GET";
 	r->raw_target = "";
@@ -313,6 +315,9 @@ void http_dispatch_parse_error(struct http_server *s, struct mg_connection *mg, 
 	struct http_req r;
 
 	req_init(&r, s, mg);
+	/* CivetWeb may hold its lock here, and these few bytes fit into any socket's buffer */
+	r.write_timeout_us = PARSE_ERROR_WRITE_US;
+	r.conn->answered_error = true;
 	atomic_fetch_add(&s->guard_refusals, 1);
 	obs_counter_add(s->guarded, 1);
 	http_reply_close(&r);

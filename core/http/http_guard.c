@@ -254,6 +254,8 @@ bool http_guard_wire(const char *version, const struct http_header *raw, size_t 
 		last = raw[i].value;
 	}
 	end = last + strlen(last);
+	if (n == 0) /* the parser blanks all line ends behind the version at once */
+		return end[1] == 0 && end[2] == 0 && end[3] == 0;
 	return end[1] == 0 && end[2] == '\r' && end[3] == 0;
 }
 

@@ -19,8 +19,9 @@ static void collect(void *arg)
 
 void http_metrics_start(struct http_server *s)
 {
-	s->by_route = pb_xcalloc((http_router_count(s->router) + 1) * PB_ARRAY_LEN(classes),
-				 sizeof(*s->by_route));
+	s->by_route_memory = pb_xcalloc((http_router_count(s->router) + 1) * PB_ARRAY_LEN(classes),
+					sizeof(*s->by_route));
+	s->by_route = s->by_route_memory;
 	s->latency = obs_histogram_new("patchbay_http_request_duration_seconds",
 				       "From the parsed head to the end of the answer.", NULL);
 	s->bytes_in =
@@ -40,7 +41,8 @@ void http_metrics_start(struct http_server *s)
 void http_metrics_stop(struct http_server *s)
 {
 	obs_collector_remove(s);
-	free((void *)pb_steal(s->by_route));
+	free(s->by_route_memory);
+	s->by_route = NULL;
 }
 
 /* Index of the route; the last one is "no route". */

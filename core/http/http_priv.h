@@ -41,6 +41,7 @@ struct http_conn {
 	enum http_watch watch;
 	int64_t deadline_us;
 	bool timed_out;
+	bool answered_error; /* the worker's own: a parse error was answered */
 };
 
 /* All connections that a worker has, and the thread that ends the stuck ones. */
@@ -76,6 +77,7 @@ struct http_server {
 	_Atomic uint64_t guard_refusals;
 	/* metrics; by_route holds one counter a route and class, made at first use */
 	_Atomic(struct obs_counter *) *by_route;
+	void *by_route_memory; /* the same, without _Atomic, to free it */
 	struct obs_histogram *latency;
 	struct obs_counter *bytes_in, *bytes_out, *guarded;
 	struct obs_gauge *g_in_flight, *g_conns, *g_streams;
@@ -94,6 +96,7 @@ struct http_req {
 	struct http_conn *conn;
 	struct pb_arena arena;
 	int64_t start_us;
+	int64_t write_timeout_us;
 	char id[HTTP_REQUEST_ID_BYTES];
 	char ip[HTTP_IP_BYTES];
 	const char *method_name, *raw_target, *host;

@@ -63,7 +63,7 @@ static bool write_all(struct http_req *r, const void *p, size_t n)
 static void watch_write(struct http_req *r, size_t n)
 {
 	http_conn_watch(r->conn, HTTP_WATCH_CLOSE,
-			pb_mono_us() + r->server->cfg.write_timeout_us +
+			pb_mono_us() + r->write_timeout_us +
 				(int64_t)(n / 65536) * PB_USEC_PER_SEC);
 }
 

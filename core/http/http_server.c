@@ -59,13 +59,26 @@ static int on_open(const struct mg_connection *mg, void **ret_data)
 	return 0;
 }
 
-/* Before CivetWeb says goodbye to the peer and reads what still comes. */
-static void on_close(const struct mg_connection *mg)
+/* Targets that are not paths ("*", "http://...") are dropped by CivetWeb without a word. */
+static bool never_dispatched(const struct mg_connection *mg, const struct http_conn *c)
 {
+	const struct mg_request_info *info = mg_get_request_info(mg);
+
+	return info && info->request_uri && info->request_uri[0] != '/' && !c->answered_error;
+}
+
+/* Before CivetWeb says goodbye to the peer and reads what still comes. */
+static void on_close(const struct mg_connection *const_mg)
+{
+	/* const by the callback's type only: writing to it is still allowed here */
+	struct mg_connection *mg = (struct mg_connection *)(uintptr_t)const_mg;
 	struct http_conn *c = mg_get_user_connection_data(mg);
 
-	if (c)
-		http_conn_watch(c, HTTP_WATCH_CLOSE, pb_mono_us() + 2 * PB_USEC_PER_SEC);
+	if (!c)
+		return;
+	if (never_dispatched(mg, c))
+		http_dispatch_parse_error(server_of(mg), mg, 400);
+	http_conn_watch(c, HTTP_WATCH_CLOSE, pb_mono_us() + 2 * PB_USEC_PER_SEC);
 }
 
 static void on_closed(const struct mg_connection *mg)

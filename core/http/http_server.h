@@ -36,6 +36,8 @@ struct http_cfg {
 	int64_t header_timeout_us; /* for all header bytes; 0 = 8 s */
 	int64_t body_timeout_us;   /* for the whole body, plus 1 s per 64 KB; 0 = 10 s */
 	int64_t write_timeout_us;  /* for the whole answer, plus 1 s per 64 KB; 0 = 10 s */
+	/* Names served ("api.example.com", "*.example.com"), NULL-terminated; NULL = any. */
+	const char *const *hosts;
 	const char *const
 		*cors_origins; /* exact "https://app.example"; NULL-terminated, NULL = none */
 	const char *const

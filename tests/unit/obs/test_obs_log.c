@@ -117,7 +117,7 @@ START_TEST(log__stuck_reader_drops_and_does_not_block)
 {
 	int rd = -1;
 	int64_t begin = 0;
-	char buf[65536];
+	static char buf[65536];
 	uint64_t kept = 0;
 
 	ck_assert_int_eq(mkfifo(path, 0600), 0);

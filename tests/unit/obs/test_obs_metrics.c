@@ -114,7 +114,7 @@ START_TEST(write__is_prometheus_text)
 				     "counter\npatchbay_w_total{route=\"a\\\"b\\\\c\\nd\","
 				     "class=\"2xx\"} 3\n"));
 	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_gauge 7\n"));
-	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_seconds_bucket{le=\"0.000064\"} 0\n"));
+	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_seconds_bucket{le=\"6.4e-5\"} 0\n"));
 	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_seconds_bucket{le=\"0.000128\"} 1\n"));
 	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_seconds_bucket{le=\"1.048576\"} 2\n"));
 	ck_assert_ptr_nonnull(strstr(out.p, "patchbay_w_seconds_bucket{le=\"+Inf\"} 2\n"));
