@@ -143,13 +143,14 @@ struct model_workflow {
 
 /*
  * Reads a definition.
- * Owner:   *ret lives in @arena and borrows from @json's tree (texts, `with`): both arenas must
- * live. Errors:  PB_E_UNPROCESSABLE workflow.invalid with everything in @problems; PB_E_TOO_LARGE
- * workflow.too_large (the arena is full). The problems' codes are workflow.format_unsupported,
- * field_missing, field_unknown, field_type, field_value, name_invalid, trigger_type_unsupported,
- * method_unknown, step_id_invalid, step_id_duplicate, step_type_unsupported, action_invalid,
- * duration_invalid, edge_invalid, edge_unknown_step, edge_unknown_port, edge_duplicate, cycle,
- * step_unreachable, too_many_steps, too_many_edges. Threads: [any-thread]
+ * Owner:   *ret lives in @arena and borrows from @json's tree (texts, `with`): both arenas must live.
+ * Errors:  PB_E_UNPROCESSABLE workflow.invalid with everything in @problems; PB_E_TOO_LARGE workflow.too_large
+ *          (the arena is full). The problems' codes are workflow.format_unsupported, field_missing,
+ *          field_unknown, field_type, field_value, name_invalid, trigger_type_unsupported, method_unknown,
+ *          step_id_invalid, step_id_duplicate, step_type_unsupported, action_invalid, duration_invalid,
+ *          edge_invalid, edge_unknown_step, edge_unknown_port, edge_duplicate, cycle, step_unreachable,
+ *          too_many_steps, too_many_edges.
+ * Threads: [any-thread]
  */
 enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
 				    struct pb_problems *problems, const struct model_workflow **ret,
