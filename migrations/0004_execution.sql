@@ -167,6 +167,21 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION execution_receipt(uuid, uuid) TO patchbay_engine;
 
+-- A large value by its reference, for the same reasons planned anew each time.
+CREATE FUNCTION payload_data(t uuid, i uuid, ref bytea) RETURNS bytea
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+	found bytea;
+BEGIN
+	EXECUTE format('SELECT p.data FROM payload p WHERE p.tenant_id = %L AND p.day = %L AND p.sha256 = %L',
+		t, pb_uuid_day(i), ref)
+	INTO found;
+	RETURN found;
+END
+$$;
+GRANT EXECUTE ON FUNCTION payload_data(uuid, uuid, bytea) TO patchbay_api, patchbay_engine;
+
 -- ---- rights -------------------------------------------------------------------------------------------------
 CALL pb_protect_tenant_table('execution');
 CALL pb_protect_tenant_table('execution_signal');

@@ -22,7 +22,7 @@ PB_LOG_TOPIC("pg.writer");
  * and a plan cached while a table was empty must not be anything else. */
 static const char session_options[] =
 	"-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c enable_seqscan=off "
-	"-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off";
+	"-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off -c work_mem=32MB";
 
 /* ---- taking a batch ----------------------------------------------------------------------------- */
 
