@@ -74,24 +74,33 @@ CREATE FUNCTION api_key_lookup(wanted bytea)
 RETURNS TABLE (id uuid, tenant_id uuid, name text, hint text, role text, scopes text, created_by uuid,
 	created_at timestamptz, expires_at timestamptz, revoked_at timestamptz,
 	last_used_at timestamptz, tenant_status text, db_now timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET app.definer = 'api_key'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-	SELECT k.id, k.tenant_id, k.name, k.hint, k.role, k.scopes, k.created_by, k.created_at,
+#variable_conflict use_column
+BEGIN
+	PERFORM set_config('app.definer', 'api_key', true);
+	RETURN QUERY SELECT k.id, k.tenant_id, k.name, k.hint, k.role, k.scopes, k.created_by, k.created_at,
 	       k.expires_at, k.revoked_at, k.last_used_at, t.status, now()
 	FROM public.api_key k JOIN public.tenant t ON t.id = k.tenant_id
-	WHERE k.hash = wanted
+	WHERE k.hash = wanted;
+	PERFORM set_config('app.definer', '', true);
+END
 $$;
 REVOKE ALL ON FUNCTION api_key_lookup(bytea) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api_key_lookup(bytea) TO patchbay_api;
 
 -- Last-used times of keys of many tenants at once; can do nothing but move a time forward, and never past now.
 CREATE FUNCTION api_key_used(tenants uuid[], keys uuid[], times timestamptz[]) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET app.definer = 'api_key'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
+BEGIN
+	PERFORM set_config('app.definer', 'api_key', true);
 	UPDATE public.api_key k SET last_used_at = least(u.used_at, now())
 	FROM unnest(tenants, keys, times) AS u (tenant_id, id, used_at)
 	WHERE k.tenant_id = u.tenant_id AND k.id = u.id
-	  AND (k.last_used_at IS NULL OR k.last_used_at < least(u.used_at, now()))
+	  AND (k.last_used_at IS NULL OR k.last_used_at < least(u.used_at, now()));
+	PERFORM set_config('app.definer', '', true);
+END
 $$;
 REVOKE ALL ON FUNCTION api_key_used(uuid[], uuid[], timestamptz[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api_key_used(uuid[], uuid[], timestamptz[]) TO patchbay_api;
