@@ -264,6 +264,11 @@ void pg_arg_i16s(struct pg_args *a, const int16_t *v, size_t n)
 	array_end(a);
 }
 
+void pg_arg_i16s_null(struct pg_args *a)
+{
+	arg_add(a, pg_type_array_oid[PG_INT2], "", -1);
+}
+
 bool pg_cell_bool(struct pg_cell c)
 {
 	PB_ASSERT(c.len == 1 || c.len < 0);

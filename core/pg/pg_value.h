@@ -79,6 +79,7 @@ void pg_arg_uuids(struct pg_args *a, const struct pb_uuid *v, size_t n);
 void pg_arg_texts(struct pg_args *a, const char *const *v, size_t n);
 void pg_arg_i64s(struct pg_args *a, const int64_t *v, size_t n);
 void pg_arg_i16s(struct pg_args *a, const int16_t *v, size_t n);
+void pg_arg_i16s_null(struct pg_args *a);
 
 /* One value of a result. Borrowed from it. */
 struct pg_cell {

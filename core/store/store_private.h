@@ -67,8 +67,4 @@ enum pb_status store_step_rows(struct pg_rowset *rows, int group, const struct s
 	" LATERAL (VALUES (s.input), (s.output)) AS t(v) WHERE length(v) > 8192"                   \
 	" ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING)"
 
-/* Reading step_run: see store_steps.c. */
-enum pb_status store_steps_read(const struct pg_result *res, int first_col, struct pb_arena *arena,
-				struct store_step **ret, size_t *ret_n, struct pb_err *err);
-
 #endif

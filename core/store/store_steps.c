@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the steps of one execution. Planned with the id known, so that one partition is opened.
- * Surprising: the columns begin with an optional prefix of the caller's, who may have joined something in front.
+ * Reading the steps of one execution.
+ * Surprising: planned anew each time with the id known, so that one partition is opened, not all.
  */
 #include "store/store_execution.h"
 #include "store/store_private.h"
@@ -21,36 +21,36 @@ static const struct pg_stmt steps_stmt = {
 	.replan = true,
 };
 
-static void step_read(const struct pg_result *res, int row, int c, struct pb_arena *arena,
+static void step_read(const struct pg_result *res, int row, struct pb_arena *arena,
 		      struct store_step *s)
 {
-	s->step_id = pg_get_bytes(res, row, c, arena);
-	s->item = pg_get_bytes(res, row, c + 1, arena);
-	s->status = (enum model_step_status)pg_get_i16(res, row, c + 2);
-	s->wait_reason = pg_get_i16(res, row, c + 3);
-	s->attempt = pg_get_i32(res, row, c + 4);
-	s->position = pg_get_i32(res, row, c + 5);
-	s->attempts = pg_get_bytes(res, row, c + 6, arena);
-	s->input = pg_get_bytes(res, row, c + 7, arena);
-	s->output = pg_get_bytes(res, row, c + 8, arena);
-	s->error = pg_get_bytes(res, row, c + 9, arena);
-	s->idempotency_key = pg_get_bytes(res, row, c + 10, arena);
-	s->connector = pg_get_bytes(res, row, c + 11, arena);
-	s->connector_version = pg_get_bytes(res, row, c + 12, arena);
-	s->next_attempt_at = pg_get_time(res, row, c + 13);
-	s->started_at = pg_get_time(res, row, c + 14);
-	s->finished_at = pg_get_time(res, row, c + 15);
+	s->step_id = pg_get_bytes(res, row, 0, arena);
+	s->item = pg_get_bytes(res, row, 1, arena);
+	s->status = (enum model_step_status)pg_get_i16(res, row, 2);
+	s->wait_reason = pg_get_i16(res, row, 3);
+	s->attempt = pg_get_i32(res, row, 4);
+	s->position = pg_get_i32(res, row, 5);
+	s->attempts = pg_get_bytes(res, row, 6, arena);
+	s->input = pg_get_bytes(res, row, 7, arena);
+	s->output = pg_get_bytes(res, row, 8, arena);
+	s->error = pg_get_bytes(res, row, 9, arena);
+	s->idempotency_key = pg_get_bytes(res, row, 10, arena);
+	s->connector = pg_get_bytes(res, row, 11, arena);
+	s->connector_version = pg_get_bytes(res, row, 12, arena);
+	s->next_attempt_at = pg_get_time(res, row, 13);
+	s->started_at = pg_get_time(res, row, 14);
+	s->finished_at = pg_get_time(res, row, 15);
 }
 
-enum pb_status store_steps_read(const struct pg_result *res, int first_col, struct pb_arena *arena,
-				struct store_step **ret, size_t *ret_n, struct pb_err *err)
+static enum pb_status steps_read(const struct pg_result *res, struct pb_arena *arena,
+				 struct store_step **ret, size_t *ret_n, struct pb_err *err)
 {
 	size_t n = (size_t)pg_rows(res);
 	struct store_step *steps = pb_arena_calloc(arena, n + 1, sizeof(*steps));
 	enum pb_status st;
 
 	for (size_t i = 0; steps && i < n; i++)
-		step_read(res, (int)i, first_col, arena, &steps[i]);
+		step_read(res, (int)i, arena, &steps[i]);
 	st = store_arena_check(arena, err);
 	if (st)
 		return st;
@@ -72,5 +72,5 @@ enum pb_status store_steps_load(struct pg_pool *pool, struct pb_uuid tenant_id,
 	st = pg_query(pool, &tenant_id, &steps_stmt, &args, &res, err);
 	if (st)
 		return st;
-	return store_steps_read(res, 0, arena, ret_steps, ret_n, err);
+	return steps_read(res, arena, ret_steps, ret_n, err);
 }
