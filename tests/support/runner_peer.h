@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,10 +79,9 @@ static inline void peer_init(struct peer *p, const char *connector)
 							     pb_json_str(pb_json_get(t, "id")));
 	list = pb_json_get(m, "credentials");
 	pb_json_each_item (c, list)
-		if (pb_json_true(pb_json_get(pb_json_get(c, "test"), "native"))) {
-			p->operations[n++] = "test:cred";
-			break;
-		}
+		if (pb_json_true(pb_json_get(pb_json_get(c, "test"), "native")))
+			p->operations[n++] = pb_arena_printf(&p->arena, "test:%s",
+							     pb_json_str(pb_json_get(c, "id")));
 	p->setup = (struct ipc_setup){
 		.protocol_min = IPC_PROTOCOL_MIN,
 		.protocol_max = IPC_PROTOCOL_MAX,
@@ -253,6 +253,45 @@ static inline struct peer_end peer_wait(struct peer *p, uint64_t id, size_t *log
 static inline struct peer_end peer_run(struct peer *p, const char *operation, const char *params)
 {
 	return peer_wait(p, peer_call(p, operation, params), NULL, NULL);
+}
+
+/* Plays the far side: waits for the connector's HTTP request and answers it. */
+struct peer_http {
+	uint32_t status;
+	const char *body;
+	const char *header, *value; /* one, or NULL */
+	int64_t retry_after_ms;
+};
+static inline struct ipc_http_request peer_serve_http(struct peer *p,
+						      const struct peer_http *answer)
+{
+	const struct ipc_header header = {answer->header, answer->value};
+	const struct ipc_http_response rs = {.http_status = answer->status,
+					     .retry_after_ms = answer->retry_after_ms,
+					     .headers = &header,
+					     .n_headers = answer->header ? 1 : 0,
+					     .body = pb_slice_str(answer->body)};
+	struct ipc_http_request rq;
+	pb_auto_buf b = PB_BUF_INIT;
+	struct ipc_frame f;
+
+	ck_assert_int_eq(peer_next(p, &f, PEER_WAIT_US), IPC_IO_FRAME);
+	ck_assert_int_eq(f.head.type, IPC_HTTP_REQUEST);
+	ck_assert_int_eq(ipc_decode_http_request(&p->arena, peer_payload(&f), &rq, NULL), PB_OK);
+	ck_assert(ipc_encode_http_response(&b, &rs));
+	ck_assert_int_eq(ipc_chan_send_wait(p->chan, IPC_HTTP_RESPONSE, f.head.call_id,
+					    f.head.request_id, pb_slice(b.p, b.len),
+					    pb_mono_us() + PEER_WAIT_US, NULL),
+			 PB_OK);
+	return rq;
+}
+
+static inline const char *peer_header(const struct ipc_http_request *rq, const char *name)
+{
+	for (size_t i = 0; i < rq->n_headers; i++)
+		if (strcasecmp(rq->headers[i].name, name) == 0)
+			return rq->headers[i].value;
+	return NULL;
 }
 
 static inline void peer_answer(struct peer *p, const struct ipc_frame *question, enum ipc_type type,

@@ -381,7 +381,7 @@ typedef patchbay_status patchbay_operation_fn(const struct patchbay_host *host,
 					      struct patchbay_call *call);
 
 /*
- * Ids: action:x poll:x hook.add:x hook.del:x hook:x sample:x test:cred options:x migrate:x, where x
+ * Ids: action:x poll:x hook.add:x hook.del:x hook:x sample:x test:x options:x migrate:x, where x
  * is the id in the manifest; conn.open and conn.close have none.
  */
 struct patchbay_operation {
