@@ -54,6 +54,11 @@ static inline bool client_send(int fd, const void *p, size_t n)
 	return true;
 }
 
+static inline bool client_say(int fd, const char *text)
+{
+	return client_send(fd, text, strlen(text));
+}
+
 /* The length of the first complete answer in @p, 0 when it is not complete. */
 static inline size_t client_answer_len(const char *p, size_t n)
 {

@@ -148,8 +148,7 @@ START_TEST(head__has_length_and_no_body)
 
 	ck_assert_int_eq(client_connect(fx_port) >= 0, 1);
 	fd = client_connect(fx_port);
-	ck_assert(client_send(fd, "HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-			      53));
+	ck_assert(client_say(fd, "HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
 	(void)client_read(fd, &answer, 300000);
 	ck_assert_int_eq(client_status(&answer), 200);
 	ck_assert(has("Content-Length: ") && !has("Content-Length: 0\r\n"));
@@ -167,7 +166,7 @@ START_TEST(body__length_chunked_and_continue)
 			 200);
 	ck_assert(pb_str_ends(answer.p, "hello") && has("Connection: keep-alive"));
 	pb_buf_clear(&answer);
-	ck_assert(client_send(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", 34));
+	ck_assert(client_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
 	ck_assert_int_eq(client_read(fd, &answer, PB_USEC_PER_SEC), 1);
 	close(fd);
 	pb_buf_clear(&answer);
@@ -181,14 +180,12 @@ START_TEST(body__length_chunked_and_continue)
 	close(fd);
 	pb_buf_clear(&answer);
 	fd = client_connect(fx_port);
-	ck_assert(client_send(fd,
-			      "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
-			      "Content-Length: 2\r\n\r\n",
-			      72));
+	ck_assert(client_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+				 "Content-Length: 2\r\n\r\n"));
 	ck_assert_int_eq(client_read(fd, &answer, PB_USEC_PER_SEC), 1);
 	ck_assert_int_eq(client_status(&answer), 100);
 	pb_buf_clear(&answer);
-	ck_assert(client_send(fd, "ok", 2));
+	ck_assert(client_say(fd, "ok"));
 	ck_assert_int_eq(client_read(fd, &answer, PB_USEC_PER_SEC), 1);
 	ck_assert_int_eq(client_status(&answer), 200);
 	ck_assert(pb_str_ends(answer.p, "ok"));
@@ -207,8 +204,8 @@ START_TEST(body__bad_chunks_and_cut_bodies)
 	assert_error("http.body_framing");
 	pb_buf_clear(&answer);
 	fd = client_connect(fx_port);
-	ck_assert(client_send(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc",
-			      57));
+	ck_assert(
+		client_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc"));
 	shutdown(fd, SHUT_WR);
 	ck_assert_int_eq(client_read(fd, &answer, 3 * PB_USEC_PER_SEC), 1);
 	ck_assert_int_eq(client_status(&answer), 400);
@@ -222,8 +219,8 @@ START_TEST(body__unread_is_closed_not_reset)
 	pb_autofree char *junk = pb_xcalloc(1, 1 << 20);
 	int fd = client_connect(fx_port);
 
-	ck_assert(client_send(
-		fd, "POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", 65));
+	ck_assert(client_say(
+		fd, "POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"));
 	(void)client_send(fd, junk, 1 << 20);
 	ck_assert_int_eq(client_read(fd, &answer, 5 * PB_USEC_PER_SEC), 1);
 	ck_assert_int_eq(client_status(&answer), 401);
@@ -301,9 +298,9 @@ START_TEST(slow__head_is_closed)
 	struct timespec t = pb_timespec(100000);
 	bool alive = true;
 
-	ck_assert(client_send(fd, "GET /hello HT", 13));
+	ck_assert(client_say(fd, "GET /hello HT"));
 	while (alive && pb_mono_us() - begin < 4 * PB_USEC_PER_SEC) {
-		alive = client_send(fd, "T", 1) && !client_closed(fd, 0);
+		alive = client_say(fd, "T") && !client_closed(fd, 0);
 		nanosleep(&t, NULL);
 	}
 	ck_assert(!alive);
@@ -320,10 +317,9 @@ START_TEST(slow__body_gets_408)
 	struct timespec t = pb_timespec(50000);
 	int got = -1;
 
-	ck_assert(client_send(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
-			      56));
+	ck_assert(client_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"));
 	while (got < 0 && pb_mono_us() - begin < 30 * PB_USEC_PER_SEC) {
-		(void)client_send(fd, "x", 1);
+		(void)client_say(fd, "x");
 		got = client_read(fd, &answer, 1000);
 		nanosleep(&t, NULL);
 	}
@@ -344,9 +340,9 @@ START_TEST(slow__reader_is_closed)
 	struct pb_err err = PB_ERR_INIT;
 
 	(void)err;
-	ck_assert(client_send(fd, "GET /slow?ms=1 HTTP/1.1\r\nHost: x\r\n\r\n", 39));
+	ck_assert(client_say(fd, "GET /slow?ms=1 HTTP/1.1\r\nHost: x\r\n\r\n"));
 	ck_assert_int_eq(client_read(fd, &answer, 3 * PB_USEC_PER_SEC), 1);
-	ck_assert(client_send(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", 35));
+	ck_assert(client_say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
 	do { /* the stream fills all buffers, then the write must give up */
 		nanosleep(&t, NULL);
 		http_server_stats(fx_server, &st);
@@ -368,7 +364,7 @@ START_TEST(streams__are_capped)
 
 	for (int i = 0; i < 2; i++) {
 		fd[i] = client_connect(fx_port);
-		ck_assert(client_send(fd[i], "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", 35));
+		ck_assert(client_say(fd[i], "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
 		pb_buf_clear(&answer);
 		ck_assert_int_eq(client_read(fd[i], &answer, 3 * PB_USEC_PER_SEC), 1);
 		ck_assert(has("text/event-stream") && has("Connection: close"));
@@ -395,7 +391,7 @@ START_TEST(connections__are_capped_per_address)
 		ck_assert_int_ge(fd[i], 0);
 	}
 	good = client_connect(fx_port);
-	ck_assert(client_send(good, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", 34));
+	ck_assert(client_say(good, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
 	ck_assert_int_eq(client_read(good, &answer, PB_USEC_PER_SEC), 1);
 	for (size_t i = 0; i < PB_ARRAY_LEN(fd); i++)
 		refused += client_closed(fd[i], 5000);
@@ -454,7 +450,7 @@ static void *load_main(void *arg)
 			atomic_fetch_add(&l->refused, 1);
 			continue;
 		}
-		if (client_send(fd, "GET /slow?ms=20 HTTP/1.1\r\nHost: x\r\n\r\n", 40) &&
+		if (client_say(fd, "GET /slow?ms=20 HTTP/1.1\r\nHost: x\r\n\r\n") &&
 		    client_read(fd, &b, 5 * PB_USEC_PER_SEC) == 1)
 			status = client_status(&b);
 		atomic_fetch_add(status == 200   ? &l->ok
@@ -503,7 +499,7 @@ START_TEST(drain__gives_up_at_the_deadline)
 	struct http_stats st;
 	struct timespec t = pb_timespec(5000);
 
-	ck_assert(client_send(fd, "GET /slow?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n", 42));
+	ck_assert(client_say(fd, "GET /slow?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n"));
 	do {
 		nanosleep(&t, NULL);
 		http_server_stats(fx_server, &st);

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking messages with pull requests of our own (the library's Fetch overruns its buffer in this
+ * version). Invariant: asked = sum of left over all pulls, and the bus asks for more only while asked <
+ * room. Messages are handed over by a thread of ours in whatever batch came meanwhile.
+ */
+#include "bus/bus.h"
+
+#include "base/clock.h"
+#include "bus/bus_priv.h"
+#include "base/base.h"
+
+/* The server ends a request after this; a little later we stop believing in it. */
+#define PULL_EXPIRES_US (5 * PB_USEC_PER_SEC)
+#define PULL_GRACE_US   (3 * PB_USEC_PER_SEC)
+#define TICK_US         (100 * PB_USEC_PER_MSEC)
+/* Silent requests in a row after which the subscription itself is doubted. */
+#define SILENT_MAX       2
+#define NAK_DELAY_MAX_US (30 * PB_USEC_PER_SEC)
+
+void bus_pulls_forget(struct bus *b)
+{
+	pb_lock(&b->lock);
+	for (size_t i = 0; i < BUS_PULLS_MAX; i++) {
+		b->pulls[i].left = 0;
+		b->pulls[i].generation++;
+	}
+	b->asked = 0;
+	b->silent = 0;
+	pb_unlock(&b->lock);
+}
+
+/* Books a request for what is missing. Small wants wait while enough is asked already: fewer, larger pulls. */
+static size_t book_pull(struct bus *b, uint32_t *ret_slot, uint32_t *ret_gen)
+{
+	size_t want = 0;
+
+	if (!b->consuming || b->stopping || !b->stream_ok || b->room <= b->asked)
+		return 0;
+	want = PB_MIN(b->room - b->asked, (size_t)BUS_BATCH_MAX);
+	if (b->asked > 0 && want < b->asked / 4)
+		return 0;
+	for (uint32_t i = 0; i < BUS_PULLS_MAX; i++) {
+		struct bus_pull *p = &b->pulls[i];
+
+		if (p->left)
+			continue;
+		p->left = want;
+		p->generation++;
+		p->deadline_us = pb_mono_us() + PULL_EXPIRES_US + PULL_GRACE_US;
+		b->asked += want;
+		*ret_slot = i;
+		*ret_gen = p->generation;
+		return want;
+	}
+	return 0;
+}
+
+static void end_pull(struct bus *b, uint32_t slot, uint32_t generation)
+{
+	struct bus_pull *p = &b->pulls[slot];
+
+	if (p->generation != generation)
+		return;
+	b->asked -= p->left;
+	p->left = 0;
+}
+
+void bus_pulls_ask(struct bus *b)
+{
+	char subject[BUS_SUBJECT_BYTES], reply[96], body[96];
+
+	for (;;) {
+		uint32_t slot = 0, generation = 0;
+		size_t want = 0;
+		natsStatus st = NATS_CONNECTION_DISCONNECTED;
+
+		if (!atomic_load(&b->sub_up))
+			return;
+		pb_lock(&b->lock);
+		want = book_pull(b, &slot, &generation);
+		pb_unlock(&b->lock);
+		if (!want)
+			return;
+		(void)pb_str_printf(subject, sizeof(subject),
+				    "$JS.API.CONSUMER.MSG.NEXT.%s.workers", b->stream);
+		(void)bus_token_write(reply, sizeof(reply), b->pull_inbox, slot, generation);
+		(void)pb_str_printf(body, sizeof(body), "{\"batch\":%zu,\"expires\":%lld}", want,
+				    (long long)(PULL_EXPIRES_US * 1000));
+		st = natsConnection_PublishRequestString(b->sub, subject, reply, body);
+		if (st == NATS_OK)
+			continue;
+		bus_note_error(b, "pull", st);
+		pb_lock(&b->lock);
+		end_pull(b, slot, generation);
+		pb_unlock(&b->lock);
+		return;
+	}
+}
+
+/* A message without data and with a status header ends its request: 404, 408, 409, 503. */
+static bool is_status(natsMsg *msg)
+{
+	const char *status = NULL;
+
+	return natsMsg_GetDataLength(msg) == 0 &&
+	       natsMsgHeader_Get(msg, "Status", &status) == NATS_OK;
+}
+
+static struct bus_msg *msg_read(natsMsg *msg)
+{
+	const char *reply = natsMsg_GetReply(msg);
+	size_t n = reply ? strlen(reply) : 0;
+	struct bus_msg *m = pb_xcalloc(1, sizeof(*m) + n + 1);
+
+	m->exec.msg = m;
+	m->exec.delivered = bus_reply_delivered(reply);
+	if (m->exec.delivered &&
+	    bus_payload_read(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg),
+			     &m->exec.execution_id, &m->exec.tenant_id, &m->exec.dispatch)) {
+		memcpy(m->reply, reply, n);
+		return m;
+	}
+	free(m);
+	return NULL;
+}
+
+/* Not ours and never will be: tell the server to forget it. */
+static void refuse(struct bus *b, natsMsg *msg)
+{
+	const char *reply = natsMsg_GetReply(msg);
+
+	if (reply && bus_reply_delivered(reply))
+		(void)natsConnection_PublishString(b->sub, reply, "+TERM");
+}
+
+static void arrive(struct bus *b, struct bus_msg *m, uint32_t slot, uint32_t generation)
+{
+	pb_lock(&b->lock);
+	b->silent = 0;
+	if (b->pulls[slot].generation == generation && b->pulls[slot].left) {
+		b->pulls[slot].left--;
+		b->asked--;
+	}
+	if (m) {
+		b->room -= b->room > 0;
+		b->status.delivered++;
+		pb_list_append(&b->arrived, &m->link);
+	}
+	pb_cond_signal(&b->wake_rx);
+	pb_unlock(&b->lock);
+}
+
+void bus_on_delivery(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg)
+{
+	struct bus *b = arg;
+	uint32_t slot = 0, generation = 0;
+
+	(void)nc;
+	(void)sub;
+	PB_CHECK_MAGIC(b, BUS_MAGIC);
+	if (!bus_token_read(natsMsg_GetSubject(msg), b->pull_inbox, &slot, &generation) ||
+	    slot >= BUS_PULLS_MAX) {
+		natsMsg_Destroy(msg);
+		return;
+	}
+	if (is_status(msg)) {
+		const char *status = NULL;
+
+		(void)natsMsgHeader_Get(msg, "Status", &status);
+		pb_lock(&b->lock);
+		end_pull(b, slot, generation);
+		b->silent = 0;
+		if (!pb_str_eq(status, "408") && !pb_str_eq(status, "100")) {
+			b->check_now = true; /* the consumer may be gone */
+			b->stream_ok = false;
+			pb_cond_signal(&b->wake_control);
+		}
+		pb_cond_signal(&b->wake_rx);
+		pb_unlock(&b->lock);
+	} else {
+		struct bus_msg *m = msg_read(msg);
+
+		if (!m)
+			refuse(b, msg);
+		arrive(b, m, slot, generation);
+	}
+	natsMsg_Destroy(msg);
+}
+
+/* Requests the server never ended. True when the subscription itself must be doubted. */
+static bool drop_silent(struct bus *b, int64_t now_us)
+{
+	bool doubt = false;
+
+	for (size_t i = 0; i < BUS_PULLS_MAX; i++) {
+		if (!b->pulls[i].left || b->pulls[i].deadline_us > now_us)
+			continue;
+		end_pull(b, (uint32_t)i, b->pulls[i].generation);
+		b->silent++;
+	}
+	if (b->silent >= SILENT_MAX) {
+		b->silent = 0;
+		doubt = true;
+	}
+	return doubt;
+}
+
+static void resubscribe(struct bus *b)
+{
+	natsSubscription *fresh = NULL;
+	char subject[96];
+	natsStatus st = NATS_OK;
+
+	(void)pb_str_printf(subject, sizeof(subject), "%s.>", b->pull_inbox);
+	st = bus_subscribe(b, &fresh, b->sub, subject, bus_on_delivery);
+	if (st != NATS_OK) {
+		bus_note_error(b, "subscribe", st);
+		return;
+	}
+	(void)natsSubscription_Unsubscribe(b->pull_sub);
+	natsSubscription_Destroy(b->pull_sub);
+	b->pull_sub = fresh;
+	pb_lock(&b->lock);
+	b->status.recreated++;
+	b->check_now = true;
+	pb_unlock(&b->lock);
+}
+
+static size_t take_batch(struct bus *b, struct bus_exec *batch, size_t cap)
+{
+	size_t n = 0;
+
+	while (n < cap) {
+		struct pb_list *it = pb_list_pop(&b->arrived);
+
+		if (!it)
+			break;
+		batch[n++] = pb_list_entry(it, struct bus_msg, link)->exec;
+	}
+	return n;
+}
+
+static void hand_over(struct bus *b, const struct bus_exec *batch, size_t n, bool consuming)
+{
+	if (consuming && n) {
+		b->exec_fn(b->exec_arg, batch, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) /* nobody wants it any more: give it back at once */
+		bus_nak(b, batch[i].msg, 0);
+}
+
+void *bus_rx_main(void *arg)
+{
+	struct bus *b = arg;
+	struct bus_exec *batch = pb_xcalloc(BUS_BATCH_MAX, sizeof(*batch));
+
+	pb_lock(&b->lock);
+	while (!b->stopping) {
+		int64_t now = pb_mono_us();
+		bool doubt = drop_silent(b, now);
+		size_t n = take_batch(b, batch, BUS_BATCH_MAX);
+		bool consuming = b->consuming;
+
+		b->in_handler = n > 0;
+		pb_unlock(&b->lock);
+		hand_over(b, batch, n, consuming);
+		bus_flights_expire(b, now);
+		if (doubt)
+			resubscribe(b);
+		bus_pulls_ask(b);
+		pb_lock(&b->lock);
+		b->in_handler = false;
+		pb_cond_broadcast(&b->changed);
+		if (pb_list_empty(&b->arrived) && !b->stopping)
+			(void)pb_cond_wait_until(&b->wake_rx, &b->lock, now + TICK_US);
+	}
+	pb_unlock(&b->lock);
+	free(batch);
+	return NULL;
+}
+
+void bus_consume_exec(struct bus *b, bus_exec_fn *fn, void *arg)
+{
+	pb_lock(&b->lock);
+	PB_ASSERT(!b->consuming);
+	b->exec_fn = fn;
+	b->exec_arg = arg;
+	b->consuming = true;
+	pb_unlock(&b->lock);
+}
+
+void bus_consumer_set_room(struct bus *b, size_t n)
+{
+	pb_lock(&b->lock);
+	b->room = n;
+	if (n > b->asked)
+		pb_cond_signal(&b->wake_rx);
+	pb_unlock(&b->lock);
+}
+
+void bus_consume_stop(struct bus *b)
+{
+	pb_lock(&b->lock);
+	b->consuming = false;
+	b->room = 0;
+	while (b->in_handler)
+		pb_cond_wait(&b->changed, &b->lock);
+	pb_unlock(&b->lock);
+}
+
+void bus_msg_free(struct bus_msg *msg)
+{
+	free(msg);
+}
+
+static void answer(struct bus *b, const struct bus_msg *msg, const char *text)
+{
+	PB_CHECK_MAGIC(b, BUS_MAGIC);
+	if (atomic_load(&b->sub_up))
+		(void)natsConnection_PublishString(b->sub, msg->reply, text);
+}
+
+void bus_ack(struct bus *b, struct bus_msg *msg)
+{
+	answer(b, msg, "+ACK");
+	pb_lock(&b->lock);
+	b->status.acked++;
+	pb_unlock(&b->lock);
+	free(msg);
+}
+
+void bus_nak(struct bus *b, struct bus_msg *msg, int64_t delay_us)
+{
+	char text[64];
+
+	delay_us = PB_MIN(PB_MAX(delay_us, (int64_t)0), NAK_DELAY_MAX_US);
+	if (delay_us)
+		(void)pb_str_printf(text, sizeof(text), "-NAK {\"delay\": %lld}",
+				    (long long)(delay_us * 1000));
+	answer(b, msg, delay_us ? text : "-NAK");
+	free(msg);
+}
+
+void bus_in_progress(struct bus *b, struct bus_msg *msg)
+{
+	answer(b, msg, "+WPI");
+}
