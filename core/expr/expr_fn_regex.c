@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Regular expressions (PCRE2). A hostile pattern costs steps like anything else: a match begins with a small limit of
- * moves, and is tried again with four times as many for four times the price, until the budget of steps ends it. A
- * move may run over the whole text ([^x]*+), so the price of one grows with the text. It is the same on every machine
- * and no clock is needed.
+ * Regular expressions (PCRE2). A hostile pattern costs steps like anything else: PCRE2 calls us before every item of
+ * the pattern, and we count the call and the distance it moved in the text. PCRE2's own match limit is no such bound:
+ * it begins anew at each start in the text. The count is the same on every machine and no clock is needed.
  */
 #include "expr/expr_fn.h"
 
@@ -13,11 +12,10 @@
 #include "base/base.h"
 
 #define PATTERN_BYTES 2048
-#define SUBJECT_BYTES 65536
-#define MOVES_MIN     100
-#define MOVES_MAX     1000000
-#define MOVES_A_STEP  50  /* on a short text */
-#define BYTES_A_MOVE  128 /* a text twice as long makes moves twice as dear */
+#define SUBJECT_BYTES 262144
+#define REPEAT_MAX    1000
+#define WORK_A_STEP   25 /* calls from PCRE2, about 20 ns each */
+#define BYTES_A_WORK  16 /* moved over in the text */
 #define HEAP_KB       4096
 
 /* The pattern used last: map(x => matches(x, "...")) compiles it once. */
@@ -29,6 +27,10 @@ struct expr_regex {
 	pcre2_match_data *match;
 	pcre2_match_context *context;
 	pcre2_compile_context *compile;
+	uint32_t
+		repeat_max; /* the largest n of {n}: an item may look at so many characters and fail */
+	uint64_t work, work_left;
+	size_t at; /* where the match stood at the last call */
 };
 
 void expr_regex_free(struct expr_regex *re)
@@ -47,7 +49,7 @@ static bool parse_flags(struct expr_call *c, uint32_t i, uint32_t *ret)
 {
 	struct pb_slice s;
 
-	*ret = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_UCP;
+	*ret = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_UCP | PCRE2_AUTO_CALLOUT;
 	if (!expr_arg_text_or(c, i, "", &s))
 		return false;
 	for (size_t k = 0; k < s.len; k++) {
@@ -64,6 +66,33 @@ static bool parse_flags(struct expr_call *c, uint32_t i, uint32_t *ret)
 	return true;
 }
 
+/* One call before each item. Negative ends the match. */
+static int count_work(pcre2_callout_block *b, void *arg)
+{
+	struct expr_regex *re = arg;
+	size_t now = b->current_position, moved = now > re->at ? now - re->at : re->at - now;
+
+	re->at = now;
+	re->work += 1 + moved / BYTES_A_WORK + re->repeat_max / BYTES_A_WORK;
+	return re->work > re->work_left ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+/* The largest number behind a '{'. Text in classes is counted too; that is only dearer than needed. */
+static uint32_t largest_repeat(const char *p, size_t n)
+{
+	uint32_t max = 0, v = 0;
+	bool inside = false;
+
+	for (size_t i = 0; i < n; i++) {
+		bool digit = p[i] >= '0' && p[i] <= '9';
+
+		inside = p[i] == '{' || (inside && (digit || p[i] == ','));
+		v = inside && digit && v < 100000 ? v * 10 + (uint32_t)(p[i] - '0') : 0;
+		max = PB_MAX(max, v);
+	}
+	return max;
+}
+
 static bool compile(struct expr_call *c, struct expr_regex *re)
 {
 	int code = 0;
@@ -75,6 +104,10 @@ static bool compile(struct expr_call *c, struct expr_regex *re)
 		return expr_fail_call(c, "expr.budget_memory", "out of memory");
 	(void)pcre2_set_parens_nest_limit(re->compile, 32);
 	(void)pcre2_set_heap_limit(re->context, HEAP_KB);
+	(void)pcre2_set_callout(re->context, count_work, re);
+	re->repeat_max = largest_repeat(re->pattern, re->len);
+	if (re->repeat_max > REPEAT_MAX)
+		return expr_fail_call(c, "expr.regex", "a repeat of more than %d", REPEAT_MAX);
 	re->code = pcre2_compile((PCRE2_SPTR)re->pattern, re->len, re->options, &code, &at,
 				 re->compile);
 	if (!re->code)
@@ -118,18 +151,18 @@ static bool get_regex(struct expr_call *c, uint32_t i, uint32_t options, struct 
 static bool run(struct expr_call *c, struct expr_regex *re, struct pb_slice s, size_t from,
 		int *ret_n)
 {
-	size_t price = 1 + s.len / BYTES_A_MOVE;
-	int n = PCRE2_ERROR_MATCHLIMIT;
+	int n;
 
-	for (uint32_t moves = MOVES_MIN; moves <= MOVES_MAX; moves *= 4) {
-		if (!expr_charge(c->ev, moves / MOVES_A_STEP * price))
-			return false;
-		(void)pcre2_set_match_limit(re->context, moves);
-		(void)pcre2_set_depth_limit(re->context, moves);
-		n = pcre2_match(re->code, (PCRE2_SPTR)s.p, s.len, from, 0, re->match, re->context);
-		if (n != PCRE2_ERROR_MATCHLIMIT && n != PCRE2_ERROR_DEPTHLIMIT)
-			break;
-	}
+	if (!expr_charge(c->ev, 1 + s.len / 64))
+		return false;
+	re->work = 0;
+	re->work_left = (uint64_t)c->ev->budget->steps_left * WORK_A_STEP;
+	re->at = from;
+	n = pcre2_match(re->code, (PCRE2_SPTR)s.p, s.len, from, 0, re->match, re->context);
+	if (n == PCRE2_ERROR_CALLOUT)
+		return expr_fail_steps(c->ev);
+	if (!expr_charge(c->ev, (size_t)(re->work / WORK_A_STEP)))
+		return false;
 	if (n == PCRE2_ERROR_MATCHLIMIT || n == PCRE2_ERROR_DEPTHLIMIT ||
 	    n == PCRE2_ERROR_HEAPLIMIT)
 		return expr_fail_call(c, "expr.regex", "the pattern needs too much work");
