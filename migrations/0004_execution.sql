@@ -2,8 +2,8 @@
 -- Why:   live executions, their history, steps, payloads, signals and idempotency keys.
 -- Locks: nothing that exists before.
 --
--- Status numbers are those of core/model/status.h: execution queued 1, running 2, waiting 3, succeeded 4, failed 5,
--- cancelled 6.
+-- Status numbers are those of core/model/status.h: execution queued 0, running 1, waiting 2, succeeded 3, failed 4,
+-- cancelled 5.
 
 -- ---- live ---------------------------------------------------------------------------------------------------
 -- One plain table, because a claim over hundreds of partitions would lock and plan all of them. Rows stay for the time
@@ -99,7 +99,7 @@ ALTER TABLE execution_history ALTER COLUMN result SET COMPRESSION lz4;
 -- Lists of one workflow's executions, newest first.
 CREATE INDEX execution_history_workflow ON execution_history (tenant_id, workflow_id, id);
 -- Dead letters: failures are few and looked for.
-CREATE INDEX execution_history_failed ON execution_history (tenant_id, id) WHERE status = 5;
+CREATE INDEX execution_history_failed ON execution_history (tenant_id, id) WHERE status = 4;
 CREATE TABLE execution_history_default PARTITION OF execution_history DEFAULT;
 
 CREATE TABLE step_run (

@@ -46,8 +46,8 @@ static const char accept_sql[] =
 	" seed, created_at, started_at, due_at, lease_owner, lease_token, retry_of, retry_from, "
 	"trigger_data,"
 	" trigger_ref)"
-	" SELECT tenant_id, id, workflow_id, version, CASE WHEN owner IS NULL THEN 1 ELSE 2 END, "
-	"mode,"
+	" SELECT tenant_id, id, workflow_id, version, CASE WHEN owner IS NULL THEN " STORE_QUEUED
+	" ELSE " STORE_RUNNING " END, mode,"
 	" CASE WHEN owner IS NULL THEN 0 ELSE 1 END, seed, now(), CASE WHEN owner IS NOT NULL THEN "
 	"now() END,"
 	" now() + CASE WHEN owner IS NULL THEN redispatch ELSE lease END * interval '1 us', owner, "

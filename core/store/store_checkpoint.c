@@ -28,25 +28,31 @@ static const char checkpoint_sql[] =
 		12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
 		31) ", f AS (UPDATE execution e SET"
 		    " status = CASE WHEN e.last_write = r.nonce THEN e.status"
-		    "  WHEN r.status = 3 AND e.signals > r.consumed THEN 1 ELSE r.status END,"
+		    "  WHEN r.status = " STORE_WAITING
+		    " AND e.signals > r.consumed THEN " STORE_QUEUED " ELSE r.status END,"
 		    " wait_reason = CASE WHEN e.last_write = r.nonce THEN e.wait_reason"
-		    "  WHEN r.status = 3 AND e.signals <= r.consumed THEN r.wait_reason ELSE 0 END,"
+		    "  WHEN r.status = " STORE_WAITING
+		    " AND e.signals <= r.consumed THEN r.wait_reason ELSE 0 END,"
 		    " due_at = CASE WHEN e.last_write = r.nonce THEN e.due_at"
-		    "  WHEN r.status = 3 AND e.signals > r.consumed THEN now() + interval '5 s'"
+		    "  WHEN r.status = " STORE_WAITING
+		    " AND e.signals > r.consumed THEN now() + interval '5 s'"
 		    "  WHEN r.due IS NULL THEN e.due_at WHEN r.due = 9223372036854775807 THEN "
 		    "'infinity'"
 		    "  ELSE now() + r.due * interval '1 us' END,"
-		    " dispatch = e.dispatch + CASE WHEN e.last_write = r.nonce OR r.status = 2 "
-		    "THEN 0"
-		    "  WHEN r.status = 1 OR e.signals > r.consumed THEN 1 ELSE 0 END,"
+		    " dispatch = e.dispatch + CASE WHEN e.last_write = r.nonce OR r.status "
+		    "= " STORE_RUNNING " THEN 0"
+		    "  WHEN r.status = " STORE_QUEUED
+		    " OR e.signals > r.consumed THEN 1 ELSE 0 END,"
 		    " signals = CASE WHEN e.last_write = r.nonce THEN e.signals ELSE "
 		    "greatest(e.signals - r.consumed, 0) END,"
 		    " last_write = r.nonce"
 		    " FROM r WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND e.lease_epoch = "
 		    "r.epoch"
-		    " AND e.lease_owner = r.owner AND (e.status = 2 OR e.last_write = r.nonce)"
-		    " RETURNING r.o, e.signals > 0 AS has_signal, r.status = 3 AND e.status = 1 AS "
-		    "requeued, e.dispatch)," STORE_STEP_UPSERT("f") "," STORE_STEP_PAYLOADS(
+		    " AND e.lease_owner = r.owner AND (e.status = " STORE_RUNNING
+		    " OR e.last_write = r.nonce)"
+		    " RETURNING r.o, e.signals > 0 AS has_signal, r.status = " STORE_WAITING
+		    " AND e.status = " STORE_QUEUED
+		    " AS requeued, e.dispatch)," STORE_STEP_UPSERT("f") "," STORE_STEP_PAYLOADS(
 			    "f") ", taken AS (DELETE FROM execution_signal g"
 				 " USING unnest($32::int4[], $33::uuid[], $34::uuid[], "
 				 "$35::uuid[]) AS d(o, tenant_id, execution_id, id), f"
@@ -151,7 +157,8 @@ static const char finish_sql[] =
 		11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
 		30) ", f AS (DELETE FROM execution e USING r WHERE e.tenant_id = r.tenant_id AND "
 		    "e.id = r.id"
-		    " AND e.lease_epoch = r.epoch AND e.lease_owner = r.owner AND e.status = 2"
+		    " AND e.lease_epoch = r.epoch AND e.lease_owner = r.owner AND e.status "
+		    "= " STORE_RUNNING ""
 		    " RETURNING r.o, e.*, r.status AS final, r.result, r.error, r.day),"
 		    " history AS (INSERT INTO execution_history (tenant_id, id, workflow_id, "
 		    "workflow_version, status, mode,"

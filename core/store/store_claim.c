@@ -12,12 +12,12 @@ static const char claim_sql[] =
 	"WITH r AS (SELECT * FROM unnest($1::int4[], $2::bool[], $3::uuid[], $4::uuid[], "
 	"$5::uuid[], $6::uuid[],"
 	" $7::int8[]) AS t(o, rep, tenant_id, id, owner, token, lease)),"
-	" c AS (UPDATE execution e SET status = 2, wait_reason = 0,"
+	" c AS (UPDATE execution e SET status = " STORE_RUNNING ", wait_reason = 0,"
 	" lease_epoch = e.lease_epoch + CASE WHEN e.lease_token = r.token THEN 0 ELSE 1 END,"
 	" lease_owner = r.owner, lease_token = r.token, started_at = coalesce(e.started_at, now()),"
 	" due_at = now() + r.lease * interval '1 us'"
-	" FROM r WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND (e.status = 1 OR (e.status = "
-	"2 AND"
+	" FROM r WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND (e.status = " STORE_QUEUED
+	" OR (e.status = " STORE_RUNNING " AND"
 	" (e.due_at < now() OR (e.lease_token = r.token AND e.lease_owner = r.owner))))"
 	" RETURNING r.o, e.*)"
 	" SELECT o, lease_epoch, recoveries, dispatch, workflow_id, workflow_version, mode, "
@@ -98,7 +98,7 @@ static const char renew_sql[] =
 	" UPDATE execution e SET due_at = now() + r.lease * interval '1 us' FROM r"
 	" WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND e.lease_epoch = r.epoch AND "
 	"e.lease_owner = r.owner"
-	" AND e.status = 2 RETURNING r.o, e.signals > 0";
+	" AND e.status = " STORE_RUNNING " RETURNING r.o, e.signals > 0";
 
 static const struct pg_batch_kind renew_kind = {
 	.name = "store_renew",

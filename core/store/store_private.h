@@ -13,6 +13,14 @@ enum pb_status store_value_check(struct pb_slice v, struct pb_err *err);
 enum pb_status store_arena_check(const struct pb_arena *arena, struct pb_err *err);
 void store_row_slice(struct pg_rowset *r, struct pb_slice v); /* p == NULL is NULL */
 
+/* Numbers of enum model_execution_status as SQL text. */
+#define STORE_QUEUED  "0"
+#define STORE_RUNNING "1"
+#define STORE_WAITING "2"
+_Static_assert(MODEL_EXECUTION_QUEUED == 0 && MODEL_EXECUTION_RUNNING == 1 &&
+		       MODEL_EXECUTION_WAITING == 2 && MODEL_EXECUTION_FAILED == 4,
+	       "these numbers stand in SQL text here and in the migrations");
+
 /* Columns of a step's group in checkpoint and finish, in this order. */
 #define STORE_STEP_COLS 19
 #define STORE_STEP_TYPES                                                                           \

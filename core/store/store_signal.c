@@ -12,10 +12,13 @@ static const struct pg_stmt add_stmt = {
 	.sql = "WITH o AS (SELECT status, signals, dispatch FROM execution WHERE tenant_id = $1 "
 	       "AND id = $2"
 	       " FOR UPDATE), e AS (UPDATE execution e SET signals = e.signals + 1,"
-	       " status = CASE WHEN e.status = 3 THEN 1 ELSE e.status END,"
-	       " wait_reason = CASE WHEN e.status = 3 THEN 0 ELSE e.wait_reason END,"
-	       " dispatch = e.dispatch + CASE WHEN e.status = 3 THEN 1 ELSE 0 END,"
-	       " due_at = CASE WHEN e.status = 3 THEN now() + interval '5 s' ELSE e.due_at END"
+	       " status = CASE WHEN e.status = " STORE_WAITING " THEN " STORE_QUEUED
+	       " ELSE e.status END,"
+	       " wait_reason = CASE WHEN e.status = " STORE_WAITING
+	       " THEN 0 ELSE e.wait_reason END,"
+	       " dispatch = e.dispatch + CASE WHEN e.status = " STORE_WAITING " THEN 1 ELSE 0 END,"
+	       " due_at = CASE WHEN e.status = " STORE_WAITING
+	       " THEN now() + interval '5 s' ELSE e.due_at END"
 	       " FROM o WHERE e.tenant_id = $1 AND e.id = $2 AND o.signals < $6 RETURNING "
 	       "e.dispatch),"
 	       " s AS (INSERT INTO execution_signal (tenant_id, execution_id, id, kind, body)"

@@ -6,6 +6,7 @@
  */
 #include "store/store_sweep.h"
 #include "pg/pg_lock.h"
+#include "store/store_private.h"
 #include "base/base.h"
 
 #define LEADER_KEY      7305804404 /* any constant that nothing else uses */
@@ -21,12 +22,15 @@ static const struct pg_stmt plan_stmt = {
 static const struct pg_stmt sweep_stmt = {
 	.name = "store_sweep",
 	.sql = "WITH due AS (SELECT tenant_id, id, status FROM execution WHERE due_at <= now()"
-	       " AND (status <> 1 OR $2) ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
-	       " UPDATE execution e SET status = 1, wait_reason = 0, dispatch = e.dispatch + 1,"
-	       " recoveries = e.recoveries + CASE WHEN due.status = 2 THEN 1 ELSE 0 END,"
+	       " AND (status <> " STORE_QUEUED
+	       " OR $2) ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)"
+	       " UPDATE execution e SET status = " STORE_QUEUED
+	       ", wait_reason = 0, dispatch = e.dispatch + 1,"
+	       " recoveries = e.recoveries + CASE WHEN due.status = " STORE_RUNNING
+	       " THEN 1 ELSE 0 END,"
 	       " due_at = now() + $3 * interval '1 us'"
 	       " FROM due WHERE e.tenant_id = due.tenant_id AND e.id = due.id"
-	       " RETURNING e.tenant_id, e.id, e.dispatch, due.status = 2",
+	       " RETURNING e.tenant_id, e.id, e.dispatch, due.status = " STORE_RUNNING "",
 };
 
 enum pb_status store_sweep(struct pg_pool *pool, int limit, bool include_queued,
