@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of the states: one table each, indexed by the stored number. */
+/* The names of the closed sets. One table a set; the parsers read the same tables backwards. */
 #include "model/status.h"
 
 #include "base/base.h"
@@ -9,6 +9,7 @@ static const char *const execution_names[] = {
 	[MODEL_EXECUTION_WAITING] = "waiting", [MODEL_EXECUTION_SUCCEEDED] = "succeeded",
 	[MODEL_EXECUTION_FAILED] = "failed",   [MODEL_EXECUTION_CANCELLED] = "cancelled",
 };
+
 static const char *const wait_names[] = {
 	[MODEL_WAIT_NONE] = "none",
 	[MODEL_WAIT_TIMER] = "timer",
@@ -19,6 +20,7 @@ static const char *const wait_names[] = {
 	[MODEL_WAIT_RATE_LIMITED] = "rate_limited",
 	[MODEL_WAIT_DECISION] = "decision",
 };
+
 static const char *const step_names[] = {
 	[MODEL_STEP_PENDING] = "pending",
 	[MODEL_STEP_RUNNING] = "running",
@@ -30,11 +32,13 @@ static const char *const step_names[] = {
 	[MODEL_STEP_CANCELLED] = "cancelled",
 	[MODEL_STEP_OUTCOME_UNKNOWN] = "outcome_unknown",
 };
+
 static const char *const effect_names[] = {
 	[MODEL_EFFECT_NONE] = "none",
 	[MODEL_EFFECT_MAYBE] = "maybe",
 	[MODEL_EFFECT_DONE] = "done",
 };
+
 static const char *const error_names[] = {
 	[MODEL_ERROR_OK] = "ok",
 	[MODEL_ERROR_INVALID_INPUT] = "invalid_input",
@@ -46,67 +50,52 @@ static const char *const error_names[] = {
 	[MODEL_ERROR_CANCELLED] = "cancelled",
 	[MODEL_ERROR_UNSUPPORTED] = "unsupported",
 	[MODEL_ERROR_INTERNAL] = "internal",
-	[MODEL_ERROR_CRASHED] = "crashed",
 	[MODEL_ERROR_TIMEOUT] = "timeout",
+	[MODEL_ERROR_CRASHED] = "crashed",
 };
 
-static const char *name_of(const char *const *names, size_t n, unsigned i)
+_Static_assert(PB_ARRAY_LEN(execution_names) == MODEL_EXECUTION_STATUS_COUNT, "names");
+_Static_assert(PB_ARRAY_LEN(wait_names) == MODEL_WAIT_REASON_COUNT, "names");
+_Static_assert(PB_ARRAY_LEN(step_names) == MODEL_STEP_STATUS_COUNT, "names");
+_Static_assert(PB_ARRAY_LEN(effect_names) == MODEL_EFFECT_COUNT, "names");
+_Static_assert(PB_ARRAY_LEN(error_names) == MODEL_ERROR_CLASS_COUNT, "names");
+
+static const char *name_of(const char *const *names, size_t n, unsigned v)
 {
-	return i < n ? names[i] : "unknown";
+	return v < n ? names[v] : "unknown";
 }
 
-const char *model_execution_status_name(enum model_execution_status s)
+static bool find_name(const char *const *names, size_t n, const char *s, unsigned *ret)
 {
-	return name_of(execution_names, PB_ARRAY_LEN(execution_names), (unsigned)s);
-}
-
-const char *model_wait_reason_name(enum model_wait_reason r)
-{
-	return name_of(wait_names, PB_ARRAY_LEN(wait_names), (unsigned)r);
-}
-
-const char *model_step_status_name(enum model_step_status s)
-{
-	return name_of(step_names, PB_ARRAY_LEN(step_names), (unsigned)s);
-}
-
-const char *model_effect_name(enum model_effect e)
-{
-	return name_of(effect_names, PB_ARRAY_LEN(effect_names), (unsigned)e);
-}
-
-const char *model_error_class_name(enum model_error_class c)
-{
-	return name_of(error_names, PB_ARRAY_LEN(error_names), (unsigned)c);
-}
-
-static bool parse_name(const char *const *names, size_t n, const char *s, unsigned *ret)
-{
-	for (unsigned i = 0; s && i < n; i++) {
-		if (names[i] && pb_str_eq(names[i], s)) {
-			*ret = i;
+	for (size_t i = 0; s && i < n; i++)
+		if (strcmp(names[i], s) == 0) {
+			*ret = (unsigned)i;
 			return true;
 		}
-	}
 	return false;
 }
 
-#define DEFINE_PARSE(fn, type, names)                                                              \
-	bool fn(const char *s, enum type *ret)                                                     \
+/* Name and parser of one set. */
+#define NAMED(set, names)                                                                          \
+	const char *model_##set##_name(enum model_##set v)                                         \
 	{                                                                                          \
-		unsigned i;                                                                        \
+		return name_of(names, PB_ARRAY_LEN(names), (unsigned)v);                           \
+	}                                                                                          \
+	bool model_##set##_parse(const char *s, enum model_##set *ret)                             \
+	{                                                                                          \
+		unsigned v;                                                                        \
                                                                                                    \
-		if (!parse_name(names, PB_ARRAY_LEN(names), s, &i))                                \
+		if (!find_name(names, PB_ARRAY_LEN(names), s, &v))                                 \
 			return false;                                                              \
-		*ret = (enum type)i;                                                               \
+		*ret = (enum model_##set)v;                                                        \
 		return true;                                                                       \
 	}
 
-DEFINE_PARSE(model_execution_status_parse, model_execution_status, execution_names)
-DEFINE_PARSE(model_wait_reason_parse, model_wait_reason, wait_names)
-DEFINE_PARSE(model_step_status_parse, model_step_status, step_names)
-DEFINE_PARSE(model_effect_parse, model_effect, effect_names)
-DEFINE_PARSE(model_error_class_parse, model_error_class, error_names)
+NAMED(execution_status, execution_names)
+NAMED(wait_reason, wait_names)
+NAMED(step_status, step_names)
+NAMED(effect, effect_names)
+NAMED(error_class, error_names)
 
 bool model_execution_status_is_final(enum model_execution_status s)
 {
@@ -122,14 +111,7 @@ bool model_step_status_is_final(enum model_step_status s)
 
 bool model_error_class_is_retryable(enum model_error_class c)
 {
-	switch (c) {
-	case MODEL_ERROR_RATE_LIMITED:
-	case MODEL_ERROR_TRANSIENT:
-	case MODEL_ERROR_TIMEOUT:
-	case MODEL_ERROR_CRASHED:
-	case MODEL_ERROR_AUTH_EXPIRED:
-		return true;
-	default:
-		return false;
-	}
+	return c == MODEL_ERROR_RATE_LIMITED || c == MODEL_ERROR_TRANSIENT ||
+	       c == MODEL_ERROR_TIMEOUT || c == MODEL_ERROR_CRASHED ||
+	       c == MODEL_ERROR_AUTH_EXPIRED;
 }

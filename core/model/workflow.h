@@ -21,6 +21,7 @@
 
 #define MODEL_STEP_TIMEOUT_DEFAULT_US  (INT64_C(30) * 1000000)
 #define MODEL_STEP_TIMEOUT_MAX_US      (INT64_C(24) * 3600 * 1000000)
+#define MODEL_RETRY_ATTEMPTS_DEFAULT   3
 #define MODEL_RETRY_MAX_ATTEMPTS       100
 #define MODEL_RETRY_INITIAL_DEFAULT_US (INT64_C(1) * 1000000)
 #define MODEL_RETRY_MAX_DEFAULT_US     (INT64_C(5) * 60 * 1000000)
@@ -99,7 +100,7 @@ struct model_step {
 	const char *operation;         /* behind the last dot */
 	const char *connector_version; /* NULL = the newest */
 	const char *connection;        /* a name or an id */
-	bool repeatable;               /* `"repeatable": true` at the step or in `with` */
+	bool repeatable; /* `"repeatable": true` at the step, or in the http action's `with` */
 	int64_t timeout_us;
 	struct model_retry retry;
 	enum model_on_error on_error;
@@ -128,14 +129,14 @@ struct model_settings {
 	int64_t retention_us;       /* 0 = the plan's */
 };
 
-/* Invariant: the graph has no cycle; every step is reached from the trigger. */
+/* Invariant: at least one step; the graph has no cycle; every step is reached from the trigger. */
 struct model_workflow {
 	const char *name;
 	struct model_trigger trigger;
 	struct model_step *steps;
 	size_t n_steps;
-	struct model_edge
-		*edges; /* without `edges` in the file: trigger, then each step to the next */
+	struct model_edge *
+		edges; /* without `edges` in the file: the trigger to the first, each step to the next */
 	size_t n_edges;
 	uint16_t *order; /* all step indexes so that every edge goes forward */
 	struct model_settings settings;
@@ -146,7 +147,7 @@ struct model_workflow {
  * Owner:   *ret lives in @arena and borrows from @json's tree (texts, `with`): both arenas must live.
  * Errors:  PB_E_UNPROCESSABLE workflow.invalid with everything in @problems; PB_E_TOO_LARGE workflow.too_large
  *          (the arena is full). The problems' codes are workflow.format_unsupported, field_missing,
- *          field_unknown, field_type, field_value, name_invalid, trigger_type_unsupported, method_unknown,
+ *          field_unknown, field_type, field_value, trigger_type_unsupported, method_unknown,
  *          step_id_invalid, step_id_duplicate, step_type_unsupported, action_invalid, duration_invalid,
  *          edge_invalid, edge_unknown_step, edge_unknown_port, edge_duplicate, cycle, step_unreachable,
  *          too_many_steps, too_many_edges.
