@@ -73,19 +73,21 @@ static bool is_blank(char c)
 /* e[+-]digits at @s, whole. */
 static bool parse_exponent(const char *s, size_t n, int64_t *ret)
 {
+	bool minus;
+
 	if (n < 2 || (*s != 'e' && *s != 'E'))
 		return false;
-	s++;
-	n--;
-	if (*s == '+') {
-		s++;
-		n--;
-	}
+	minus = s[1] == '-';
+	s += 1 + (minus || s[1] == '+');
+	n -= 1 + (size_t)(minus || s[-1] == '+');
 	while (n > 1 && *s == '0') {
 		s++;
 		n--;
 	}
-	return pb_parse_i64(s, n, -200, 200, ret);
+	if (!pb_parse_i64(s, n, 0, 200, ret))
+		return false;
+	*ret = minus ? -*ret : *ret;
+	return true;
 }
 
 /* The digits with their point; gives the bytes read, 0 on a fault. Most significant first, no

@@ -151,14 +151,16 @@ static bool get_regex(struct expr_call *c, uint32_t i, uint32_t options, struct 
 static bool run(struct expr_call *c, struct expr_regex *re, struct pb_slice s, size_t from,
 		int *ret_n)
 {
+	/* a second match in the same text costs what it moves, which the callout counts */
+	uint32_t options = from ? PCRE2_NO_UTF_CHECK : 0;
 	int n;
 
-	if (!expr_charge(c->ev, 1 + s.len / 64))
+	if (!expr_charge(c->ev, 1 + (from ? 0 : s.len / 64)))
 		return false;
 	re->work = 0;
 	re->work_left = (uint64_t)c->ev->budget->steps_left * WORK_A_STEP;
 	re->at = from;
-	n = pcre2_match(re->code, (PCRE2_SPTR)s.p, s.len, from, 0, re->match, re->context);
+	n = pcre2_match(re->code, (PCRE2_SPTR)s.p, s.len, from, options, re->match, re->context);
 	if (n == PCRE2_ERROR_CALLOUT)
 		return expr_fail_steps(c->ev);
 	if (!expr_charge(c->ev, (size_t)(re->work / WORK_A_STEP)))

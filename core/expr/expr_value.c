@@ -189,7 +189,7 @@ bool expr_text_reserve(struct expr_text *t, size_t extra)
 	if (want <= t->cap)
 		return true;
 	if (t->cap)
-		want = PB_MAX(want, t->cap * 2);
+		want = PB_MAX(want, PB_MIN(t->cap * 2, (size_t)EXPR_BUDGET_OUTPUT + 1));
 	if (!expr_charge_bytes(t->ev, want))
 		return false;
 	p = expr_alloc(t->ev, want);

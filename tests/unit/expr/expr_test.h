@@ -20,13 +20,15 @@ struct expr_case {
 
 static const char expr_test_trigger[] =
 	"{\"method\":\"POST\",\"headers\":{\"x-id\":\"7\"},"
-	"\"body\":{\"user\":{\"name\":\"Ann\",\"age\":41},\"n\":5,\"f\":2.5,\"t\":\"text\",\"empty\":\"\","
+	"\"body\":{\"user\":{\"name\":\"Ann\",\"age\":41},\"n\":5,\"f\":2.5,\"t\":\"text\","
+	"\"empty\":\"\","
 	"\"yes\":true,\"no\":false,\"nil\":null,\"price\":19.90,\"big\":12345678901234567890,"
 	"\"max\":9223372036854775807,\"min\":-9223372036854775808,\"huge\":1e400,"
 	"\"items\":[{\"price\":10,\"qty\":2,\"sku\":\"a\"},{\"price\":5.5,\"qty\":4,\"sku\":\"b\"},"
 	"{\"price\":1,\"qty\":1,\"sku\":\"a\"}],"
 	"\"nums\":[3,1,2],\"words\":[\"pear\",\"fig\",\"apple\"],\"nested\":[[1,[2]],[3]],"
-	"\"length\":\"odd\",\"evil\":\"{{ 1 + 1 }}\",\"\xd0\xb8\xd0\xbc\xd1\x8f\":\"\xd0\x90\xd0\xbd\xd0\xbd\xd0\xb0\","
+	"\"length\":\"odd\",\"evil\":\"{{ 1 + 1 "
+	"}}\",\"\xd0\xb8\xd0\xbc\xd1\x8f\":\"\xd0\x90\xd0\xbd\xd0\xbd\xd0\xb0\","
 	"\"constructor\":\"field\"}}";
 
 static const struct pb_json *expr_test_json(struct pb_arena *a, const char *text)
@@ -95,8 +97,8 @@ static pb_unused void expr_test_check(const struct expr_case *c, const char *got
 	size_t n = strlen(c->want);
 
 	if (c->want[0] == '!' && !strpbrk(c->want, "@ "))
-		ck_assert_msg(!strncmp(got, c->want, n) && got[n] == '@', "%s\n  gave %s\n  not  %s",
-			      c->text, got, c->want);
+		ck_assert_msg(!strncmp(got, c->want, n) && got[n] == '@',
+			      "%s\n  gave %s\n  not  %s", c->text, got, c->want);
 	else
 		ck_assert_msg(!strcmp(got, c->want), "%s\n  gave %s\n  not  %s", c->text, got,
 			      c->want);

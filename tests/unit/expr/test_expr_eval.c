@@ -257,8 +257,8 @@ START_TEST(scope__roots_are_looked_up)
 			.step = expr_test_step,
 			.error = expr_test_step,
 		};
-		const struct pb_json *both = expr_test_json(
-			&a, "{\"order\":{\"total\":59.97,\"code\":\"boom\"}}");
+		const struct pb_json *both =
+			expr_test_json(&a, "{\"order\":{\"total\":59.97,\"code\":\"boom\"}}");
 		pb_autofree char *got = NULL;
 
 		s.arg = (void *)(uintptr_t)both;

@@ -33,7 +33,10 @@ static const struct expr_case cases[] = {
 	{"slice('abc', 2, 1)", "\"\""},
 	{"slice(5, 1)", "!expr.type"},
 	{"reverse(nums)", "[2,1,3]"},
-	{"reverse('a\xd0\xb1" "c')", "\"c\xd0\xb1" "a\""},
+	{"reverse('a\xd0\xb1"
+	 "c')",
+	 "\"c\xd0\xb1"
+	 "a\""},
 	{"concat([1], [2, 3])", "[1,2,3]"},
 	{"concat([1], 2)", "!expr.type"},
 	{"concat('a', 1, nil, true)", "\"a1true\""},

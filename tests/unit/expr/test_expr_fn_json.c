@@ -33,7 +33,8 @@ static const struct expr_case cases[] = {
 	{"range(200).map(x => random(1, 3)).unique().sort()", "[1,2,3]"},
 	{"random(1)", "!expr.argument"},
 	{"random(3, 1)", "!expr.range"},
-	{"uuid().matches('^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$')", "true"},
+	{"uuid().matches('^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$')",
+	 "true"},
 	{"range(500).map(x => uuid()).unique().length", "500"},
 };
 

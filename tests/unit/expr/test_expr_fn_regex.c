@@ -36,7 +36,7 @@ static const struct expr_case cases[] = {
 	{"repeat('1', 60000).matches('(?:[0-9]{1000}x|y)')", "!expr.budget_steps"},
 	{"'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$')", "!expr.budget_steps"},
 	{"'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a|a)*$')", "!expr.budget_steps"},
-	
+
 	{"repeat('a', 300000).matches('a')", "!expr.regex"},
 };
 

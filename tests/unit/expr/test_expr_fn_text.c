@@ -5,7 +5,10 @@
 static const struct expr_case cases[] = {
 	{"upper('a\xd1\x8f\xc3\xa9\xd3\x99')", "\"A\xd0\xaf\xc3\x89\xd3\x98\""},
 	{"lower('A\xd0\xaf\xc3\x89\xd2\x92')", "\"a\xd1\x8f\xc3\xa9\xd2\x93\""},
-	{"upper('stra\xc3\x9f" "e')", "\"STRA\xc3\x9f" "E\""},
+	{"upper('stra\xc3\x9f"
+	 "e')",
+	 "\"STRA\xc3\x9f"
+	 "E\""},
 	{"upper(5)", "\"5\""},
 	{"upper(nil)", "!expr.type@0"},
 	{"upper(user)", "!expr.type"},
@@ -35,7 +38,9 @@ static const struct expr_case cases[] = {
 	{"after('abc', 'c')", "\"\""},
 	{"split('a,b,,c', ',')", "[\"a\",\"b\",\"\",\"c\"]"},
 	{"split('', ',')", "[\"\"]"},
-	{"split('a\xd1\x8f" "b', '')", "[\"a\",\"\xd1\x8f\",\"b\"]"},
+	{"split('a\xd1\x8f"
+	 "b', '')",
+	 "[\"a\",\"\xd1\x8f\",\"b\"]"},
 	{"split('a--b', '--')", "[\"a\",\"b\"]"},
 	{"lines('a\\r\\nb\\n\\nc')", "[\"a\",\"b\",\"\",\"c\"]"},
 	{"lines('a\\n')", "[\"a\"]"},
@@ -66,7 +71,8 @@ static const struct expr_case cases[] = {
 	{"truncate('hello', 0)", "\"\""},
 	{"slug('Hello, World!')", "\"hello-world\""},
 	{"slug('  --a  b-- ')", "\"a-b\""},
-	{"slug('\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82 \xd0\xbc\xd0\xb8\xd1\x80')", "\"privet-mir\""},
+	{"slug('\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82 \xd0\xbc\xd0\xb8\xd1\x80')",
+	 "\"privet-mir\""},
 	{"slug('Caf\xc3\xa9 cr\xc3\xa8me')", "\"cafe-creme\""},
 	{"slug('it\\'s')", "\"its\""},
 	{"to_text(null)", "\"\""},

@@ -127,10 +127,10 @@ static char *nest(const char *open, const char *middle, const char *close, size_
 static const struct {
 	const char *open, *middle, *close;
 } nests[] = {
-	{"(", "1", ")"},	{"[", "1", "]"},	     {"abs(", "1", ")"},
-	{"!", "1", ""},		{"-", " 1", ""},	     {"{a:", "1", "}"},
-	{"`${", "1", "}`"},	{"1?", "1", ":2"},	     {"0?1:", "2", ""},
-	{"a[", "1", "]"},	{"[1].map(x=>", "1", ")"},  {"1+(", "1", ")"},
+	{"(", "1", ")"},        {"[", "1", "]"},           {"abs(", "1", ")"},
+	{"!", "1", ""},         {"-", " 1", ""},           {"{a:", "1", "}"},
+	{"`${", "1", "}`"},     {"1?", "1", ":2"},         {"0?1:", "2", ""},
+	{"a[", "1", "]"},       {"[1].map(x=>", "1", ")"}, {"1+(", "1", ")"},
 	{"", "' '", ".trim()"}, {"[1].sum(x=>", "1", ")"},
 };
 
@@ -143,8 +143,8 @@ START_TEST(parse__bounds_depth)
 		pb_autofree char *text =
 			nest(nests[_i].open, nests[_i].middle, nests[_i].close, counts[i]);
 		pb_autofree char *got = expr_test_eval(text);
-		const char *want = strlen(text) > EXPR_MAX_SOURCE_BYTES ? "!expr.too_long"
-									: "!expr.too_deep";
+		const char *want =
+			strlen(text) > EXPR_MAX_SOURCE_BYTES ? "!expr.too_long" : "!expr.too_deep";
 
 		ck_assert_msg(!strncmp(got, want, strlen(want)), "%.40s...: %s", text, got);
 	}

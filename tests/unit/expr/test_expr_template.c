@@ -138,7 +138,8 @@ START_TEST(template__reports_all_faults)
 	pb_autofree char *got = NULL;
 
 	fixture_init(&f);
-	got = render(&f, "[\"{{ ( }}\",\"ok\",\"{{ n }}\",{\"k\":\"{{ upper() }}\"},\"{{ foo() }}\"]");
+	got = render(&f,
+		     "[\"{{ ( }}\",\"ok\",\"{{ n }}\",{\"k\":\"{{ upper() }}\"},\"{{ foo() }}\"]");
 	ck_assert_uint_eq(f.problems.n, 3);
 	ck_assert_str_eq(f.problems.first->pointer, "/w/0");
 	ck_assert_str_eq(f.problems.first->next->pointer, "/w/3/k");
@@ -205,7 +206,9 @@ static const struct expr_case hostile[] = {
 	{"\"{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$') }}\"", "!expr."},
 	{"\"{{ range(1000).map(x => 'aaaaaaaaaaaa!'.matches('^(a+)+$')) }}\"",
 	 "!expr.budget_steps"},
-	{"\"{{ 'a'.matches('(((((((((((((((((((((((((((((((((((((((a)))))))))))))))))))))))))))))))))))))))') }}\"",
+	{"\"{{ "
+	 "'a'.matches('(((((((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))))"
+	 ")))') }}\"",
 	 "!expr.regex"},
 	{"\"{{ repeat('1', 60000).matches('[0-9]+[xy]') }}\"", "!expr.budget_steps"},
 	{"\"{{ repeat('1', 60000).replace_regex('(?=([0-9]*))', '$1$1$1') }}\"", "!expr."},
@@ -292,8 +295,9 @@ static char *deep_text(int levels)
 	ck_assert(pb_buf_adds(&b, "\"{{ "));
 	for (int i = 0; i < levels; i++)
 		ck_assert(pb_buf_adds(&b, "[1].map(x => [`${"));
-	ck_assert(pb_buf_adds(&b, "[trigger, '1'.matches('(((((((((((1)))))))))))'), "
-				  "date_format(now, 'yyyy', 'Asia/Almaty'), decimal_div(1, 3, 9)]"));
+	ck_assert(pb_buf_adds(&b,
+			      "[trigger, '1'.matches('(((((((((((1)))))))))))'), "
+			      "date_format(now, 'yyyy', 'Asia/Almaty'), decimal_div(1, 3, 9)]"));
 	for (int i = 0; i < levels; i++)
 		ck_assert(pb_buf_adds(&b, "}`][0]).join()"));
 	ck_assert(pb_buf_adds(&b, " }}\""));

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests core/expr/expr_compare.c: exact order between the three kinds of numbers. Operators: test_expr_eval.c. */
+#include "expr/expr_fn.h"
+#include "expr_test.h"
+
+#define I(v)                                                                                       \
+	{                                                                                          \
+		.type = PB_JSON_INT, .i = (v)                                                      \
+	}
+#define D(v)                                                                                       \
+	{                                                                                          \
+		.type = PB_JSON_REAL, .d = (v)                                                     \
+	}
+#define T(v)                                                                                       \
+	{                                                                                          \
+		.type = PB_JSON_NUMBER, .len = sizeof(v) - 1, .s = (v)                             \
+	}
+
+/* Strictly rising. */
+static const struct pb_json rising[] = {
+	T("-1e400"),
+	D(-1e300),
+	T("-9223372036854775809"),
+	I(INT64_MIN),
+	I(-9007199254740993),
+	D(-9007199254740992.0),
+	D(-1.5),
+	I(-1),
+	T("-1e-300"),
+	I(0),
+	T("1e-300"),
+	T("0.1"),
+	D(0.5),
+	I(1),
+	T("1.0000000000000000000000001"),
+	D(1.5),
+	I(9007199254740991),
+	D(9007199254740992.0),
+	I(9007199254740993),
+	I(INT64_MAX - 1),
+	I(INT64_MAX),
+	T("9223372036854775808"),
+	D(1e300),
+	T("1e400"),
+};
+
+START_TEST(compare__is_exact)
+{
+	for (size_t i = 0; i < PB_ARRAY_LEN(rising); i++) {
+		for (size_t k = 0; k < PB_ARRAY_LEN(rising); k++)
+			ck_assert_msg(expr_number_compare(&rising[i], &rising[k]) ==
+					      (i > k) - (i < k),
+				      "%zu and %zu", i, k);
+	}
+}
+END_TEST
+
+START_TEST(compare__equal_values_of_all_kinds)
+{
+	static const struct pb_json same[][2] = {
+		{I(5), D(5)},          {I(5), T("5.0")},
+		{D(0.1), T("0.1")},    {T("1e2"), I(100)},
+		{T("0.10"), T("0.1")}, {I(INT64_MIN), D(-9223372036854775808.0)},
+		{T("-0.0"), I(0)},
+	};
+
+	ck_assert_int_eq(expr_number_compare(&same[_i][0], &same[_i][1]), 0);
+	ck_assert_int_eq(expr_number_compare(&same[_i][1], &same[_i][0]), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("compare");
+
+	tcase_add_test(tc, compare__is_exact);
+	tcase_add_loop_test(tc, compare__equal_values_of_all_kinds, 0, 7);
+	return expr_test_main("expr_compare", tc);
+}

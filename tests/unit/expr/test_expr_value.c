@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests core/expr/expr_value.c: growing text and lists under the budgets, measuring, errors. */
+#include "expr/expr_fn.h"
+#include "expr_test.h"
+
+struct world {
+	struct pb_arena out;
+	struct expr_budget budget;
+	struct expr_error err;
+	struct expr_ev ev;
+};
+
+static void world_init(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	pb_arena_init(&w->out, 32u << 20);
+	expr_budget_init(&w->budget);
+	w->ev.out = &w->out;
+	w->ev.budget = &w->budget;
+	w->ev.err = &w->err;
+	w->ev.pointer = "/p";
+}
+
+static void world_done(struct world *w)
+{
+	pb_arena_done(&w->out);
+}
+
+#define auto_world pb_cleanup(world_done) struct world
+
+START_TEST(text__grows_to_the_limit_and_no_further)
+{
+	auto_world w;
+	struct expr_text t = {.ev = &w.ev};
+	struct pb_json v;
+
+	world_init(&w);
+	for (size_t i = 0; i < EXPR_BUDGET_OUTPUT / 16; i++)
+		ck_assert(expr_text_add(&t, "0123456789abcdef", 16));
+	ck_assert(!expr_text_addc(&t, 'x'));
+	ck_assert_str_eq(w.err.err.code, "expr.budget_output");
+	ck_assert_str_eq(w.err.pointer, "/p");
+	ck_assert(expr_text_done(&t, &v));
+	ck_assert_uint_eq(v.len, EXPR_BUDGET_OUTPUT);
+	ck_assert_int_eq(v.s[v.len], 0);
+}
+END_TEST
+
+START_TEST(text__empty_has_an_address)
+{
+	auto_world w;
+	struct expr_text t = {.ev = &w.ev};
+	struct pb_json v;
+
+	world_init(&w);
+	ck_assert(expr_text_done(&t, &v));
+	ck_assert_uint_eq(v.len, 0);
+	ck_assert_str_eq(v.s, "");
+}
+END_TEST
+
+START_TEST(list__ends_with_the_memory)
+{
+	auto_world w;
+	struct expr_list l = {.ev = &w.ev};
+	struct pb_json one = expr_int(1);
+	size_t n = 0;
+
+	world_init(&w);
+	w.budget.memory_left = 100000;
+	while (expr_list_add(&l, &one))
+		n++;
+	ck_assert_str_eq(w.err.err.code, "expr.budget_memory");
+	ck_assert_uint_ge(n, 1000);
+	ck_assert_uint_le(w.out.used_bytes, 110000);
+}
+END_TEST
+
+START_TEST(alloc__refuses_absurd_sizes)
+{
+	auto_world w;
+
+	world_init(&w);
+	ck_assert_ptr_null(expr_alloc_items(&w.ev, SIZE_MAX / 8));
+	ck_assert_ptr_null(expr_alloc_members(&w.ev, SIZE_MAX));
+	ck_assert_ptr_null(expr_alloc(&w.ev, SIZE_MAX));
+	ck_assert_uint_eq(w.budget.memory_left, EXPR_BUDGET_MEMORY);
+}
+END_TEST
+
+/* 2^60 copies of one number in a few hundred bytes. */
+START_TEST(measure__sees_through_sharing)
+{
+	auto_world w;
+	struct pb_json pair[61][2], v = expr_int(1);
+	size_t bytes = 0;
+
+	world_init(&w);
+	for (size_t i = 0; i < 60; i++) {
+		pair[i][0] = pair[i][1] = v;
+		v = expr_array_json(pair[i], 2);
+	}
+	ck_assert(!expr_measure(&w.ev, &v, 0, 1000000, &bytes));
+	ck_assert_str_eq(w.err.err.code, "expr.budget_output");
+	ck_assert_uint_lt(bytes, 1000100);
+}
+END_TEST
+
+START_TEST(charge__never_wraps)
+{
+	auto_world w;
+
+	world_init(&w);
+	ck_assert(expr_charge(&w.ev, EXPR_BUDGET_STEPS));
+	ck_assert(!expr_charge(&w.ev, 1));
+	ck_assert(!expr_charge(&w.ev, SIZE_MAX));
+	ck_assert_str_eq(w.err.err.code, "expr.budget_steps");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("value");
+
+	tcase_add_test(tc, text__grows_to_the_limit_and_no_further);
+	tcase_add_test(tc, text__empty_has_an_address);
+	tcase_add_test(tc, list__ends_with_the_memory);
+	tcase_add_test(tc, alloc__refuses_absurd_sizes);
+	tcase_add_test(tc, measure__sees_through_sharing);
+	tcase_add_test(tc, charge__never_wraps);
+	return expr_test_main("expr_value", tc);
+}
