@@ -79,6 +79,12 @@ struct connector_ops {
 	void (*on_ready)(void *arg, const char *connector);
 };
 
+/* Sends a connector's relative requests somewhere else: a test server or an on-premises edition. */
+struct connector_override {
+	const char *connector; /* "slack" */
+	const char *base_url;  /* "http://127.0.0.1:4300/slack/api"; its host counts as declared */
+};
+
 /* Strings are copied; 0 or NULL = the default in brackets. */
 struct connectors_cfg {
 	const char *runner_path;    /* the patchbay-runner binary; required for native connectors */
@@ -93,9 +99,10 @@ struct connectors_cfg {
 	size_t http_per_call;        /* requests one call may make [100] */
 	size_t result_bytes;         /* [1 MB] */
 	uint32_t workers;            /* threads for callbacks [4] */
-	bool insecure;               /* runner may go on without a full sandbox; development only */
-	struct egress *egress;       /* borrowed until connectors_free() */
-	const struct crypto_secret *idempotency_key; /* reserved */
+	bool development;            /* the runner checks thread tags, errors carry more detail */
+	const struct connector_override *overrides;
+	size_t n_overrides;
+	struct egress *egress; /* borrowed until connectors_free() */
 	struct connector_ops ops;
 };
 

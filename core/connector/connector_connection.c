@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An opened connection: its fields in one block of memory that is wiped with the last reference,
+ * templates over them, and the redaction of what a connector says.
+ */
+#include "connector/connector_private.h"
+
+#include "base/json.h"
+#include "crypto/crypto_encode.h"
+#include "crypto/crypto_secret.h"
+#include "base/base.h"
+
+#define FIELDS_MAX  64
+#define LINES_MAX   8
+#define REDACT_MIN  6 /* shorter values would hit innocent text */
+#define REDACTED    "[redacted]"
+#define ARENA_BYTES ((size_t)2 << 20)
+
+struct field {
+	const char *name;
+	const char *value;
+	size_t n;
+	bool secret;
+};
+
+struct connector_connection {
+	atomic_int refs;
+	struct pb_uuid id;
+	char connector[104], auth_type[72];
+	struct field fields[FIELDS_MAX];
+	size_t n_fields;
+	char *block; /* names and values */
+	size_t block_bytes;
+};
+
+/* Strings of a parsed tree that held secrets are wiped before its arena goes. */
+static void wipe_tree(const struct pb_json *j, int depth)
+{
+	if (!j || depth > PB_JSON_DEPTH)
+		return;
+	if (pb_json_is(j, PB_JSON_STRING))
+		explicit_bzero((void *)(uintptr_t)j->s, j->len);
+	pb_json_each_item (it, j)
+		wipe_tree(it, depth + 1);
+	pb_json_each_member (m, j)
+		wipe_tree(&m->value, depth + 1);
+}
+
+/* Text as it is, everything else as JSON. */
+static bool field_text(const struct pb_json *j, struct pb_buf *out)
+{
+	struct pb_slice s = pb_json_slice(j);
+
+	return s.p ? pb_buf_add(out, s.p, s.len) : pb_json_write(out, j);
+}
+
+/* Copies name and value behind each other into the block; pointers are set when it no longer moves. */
+static bool add_fields(struct connector_connection *c, struct pb_buf *block,
+		       const struct pb_json *obj, bool secret)
+{
+	pb_json_each_member (m, obj) {
+		struct field *f = &c->fields[c->n_fields];
+		size_t at = block->len;
+
+		if (c->n_fields == FIELDS_MAX || m->key_len == 0)
+			return false;
+		if (pb_json_is(&m->value, PB_JSON_NULL))
+			continue;
+		if (!pb_buf_add(block, m->key, m->key_len) || !pb_buf_addc(block, 0))
+			return false;
+		f->n = block->len;
+		if (!field_text(&m->value, block))
+			return false;
+		f->n = block->len - f->n;
+		if (!pb_buf_addc(block, 0))
+			return false;
+		f->name = (const char *)(uintptr_t)at;
+		f->value = (const char *)(uintptr_t)(at + m->key_len + 1);
+		f->secret = secret;
+		c->n_fields++;
+	}
+	return true;
+}
+
+static void set_pointers(struct connector_connection *c)
+{
+	for (size_t i = 0; i < c->n_fields; i++) {
+		c->fields[i].name = c->block + (uintptr_t)c->fields[i].name;
+		c->fields[i].value = c->block + (uintptr_t)c->fields[i].value;
+	}
+}
+
+static bool parse_object(struct pb_arena *arena, const char *text, size_t n,
+			 const struct pb_json **ret)
+{
+	struct pb_err err = PB_ERR_INIT;
+
+	return pb_json_parse(arena, text, n, NULL, ret, &err) == PB_OK &&
+	       pb_json_is(*ret, PB_JSON_OBJECT);
+}
+
+static bool fill(struct connector_connection *c, const char *fields,
+		 const struct crypto_secret *secrets)
+{
+	pb_auto_arena arena;
+	const struct pb_json *open = NULL, *hidden = NULL;
+	struct pb_buf block = PB_BUF_INIT;
+	size_t room;
+	bool ok;
+
+	pb_arena_init(&arena, ARENA_BYTES);
+	/* all room at once: a buffer that grows would leave copies behind */
+	room = 2 * ((fields ? strlen(fields) : 0) + (secrets ? crypto_secret_len(secrets) : 0)) +
+	       1024;
+	pb_buf_init(&block, room);
+	ok = room < ARENA_BYTES && pb_buf_reserve(&block, room - 1);
+	if (fields)
+		ok = ok && parse_object(&arena, fields, strlen(fields), &open);
+	if (secrets)
+		ok = ok && parse_object(&arena, (const char *)crypto_secret_bytes(secrets),
+					crypto_secret_len(secrets), &hidden);
+	ok = ok && add_fields(c, &block, hidden, true) && add_fields(c, &block, open, false);
+	wipe_tree(hidden, 0);
+	if (ok) {
+		c->block = pb_xmemdup(block.p, block.len);
+		c->block_bytes = block.len;
+		set_pointers(c);
+	}
+	if (block.p)
+		explicit_bzero(block.p, block.cap);
+	pb_buf_done(&block);
+	return ok;
+}
+
+enum pb_status connector_connection_new(struct pb_uuid id, const char *connector,
+					const char *auth_type, const char *fields,
+					struct crypto_secret *secrets,
+					struct connector_connection **ret, struct pb_err *err)
+{
+	pb_autoptr(crypto_secret) taken = secrets;
+	pb_autoptr(connector_connection) c = pb_new(struct connector_connection);
+
+	atomic_init(&c->refs, 1);
+	c->id = id;
+	if (!pb_str_copy(c->connector, sizeof(c->connector), connector) ||
+	    !pb_str_copy(c->auth_type, sizeof(c->auth_type), auth_type) ||
+	    !fill(c, fields, taken)) {
+		c->n_fields = 0;
+		return pb_err_set(err, PB_E_INTERNAL, "connection.malformed",
+				  "the stored connection cannot be read");
+	}
+	*ret = pb_steal(c);
+	return PB_OK;
+}
+
+struct connector_connection *connector_connection_ref(struct connector_connection *c)
+{
+	atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+	return c;
+}
+
+void connector_connection_unref(struct connector_connection *c)
+{
+	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	if (c->block)
+		crypto_wipe(c->block, c->block_bytes);
+	free(c->block);
+	free(c);
+}
+
+struct pb_uuid connector_connection_id(const struct connector_connection *c)
+{
+	return c->id;
+}
+
+const char *connector_connection_connector(const struct connector_connection *c)
+{
+	return c->connector;
+}
+
+const char *connector_connection_auth_type(const struct connector_connection *c)
+{
+	return c->auth_type;
+}
+
+bool connector_connection_field(const struct connector_connection *c, const char *name,
+				struct pb_slice *ret)
+{
+	for (size_t i = 0; c && i < c->n_fields; i++)
+		if (strcmp(c->fields[i].name, name) == 0) {
+			*ret = pb_slice(c->fields[i].value, c->fields[i].n);
+			return true;
+		}
+	return false;
+}
+
+/* Handles one "${cred.name}" or "${cred.name?}" at @at; returns the bytes read, 0 when it is malformed. */
+static size_t render_one(const struct connector_connection *c, const char *at, struct pb_buf *out,
+			 bool *ok)
+{
+	const char *end = strchr(at, '}');
+	char name[80];
+	struct pb_slice value;
+	size_t n;
+	bool optional;
+
+	if (!pb_str_starts(at, "${cred.") || !end)
+		return 0;
+	n = (size_t)(end - at) - 7;
+	optional = n > 0 && at[7 + n - 1] == '?';
+	n -= optional;
+	if (n == 0 || n >= sizeof(name))
+		return 0;
+	memcpy(name, at + 7, n);
+	name[n] = 0;
+	if (connector_connection_field(c, name, &value))
+		*ok = *ok && pb_buf_add(out, value.p, value.len);
+	else if (!optional)
+		*ok = false;
+	return (size_t)(end - at) + 1;
+}
+
+bool connector_connection_render(const struct connector_connection *c, const char *template_,
+				 struct pb_buf *out)
+{
+	bool ok = true;
+
+	for (const char *at = template_; *at && ok;) {
+		size_t n = strcspn(at, "$");
+
+		ok = pb_buf_add(out, at, n);
+		at += n;
+		if (!*at)
+			break;
+		n = render_one(c, at, out, &ok);
+		if (n == 0) {
+			ok = ok && pb_buf_addc(out, '$');
+			n = 1;
+		}
+		at += n;
+	}
+	return ok;
+}
+
+/* ---- what egress will inject ---- */
+
+static void wipe_buf(struct pb_buf *b)
+{
+	if (b->p)
+		crypto_wipe(b->p, b->cap);
+	pb_buf_done(b);
+}
+
+static bool encode_basic(struct pb_buf *b)
+{
+	size_t n = CRYPTO_BASE64_BYTES(b->len);
+	pb_autofree char *text = pb_xcalloc(1, n);
+	bool ok;
+
+	n = crypto_base64_encode(b->p ? b->p : "", b->len, text);
+	pb_buf_clear(b);
+	ok = pb_buf_adds(b, "Basic ") && pb_buf_add(b, text, n);
+	crypto_wipe(text, n);
+	return ok;
+}
+
+static bool make_line(const struct connector_connection *c, const struct connector_inject *inject,
+		      struct connector_credential_line *line)
+{
+	struct pb_buf b = PB_BUF_INIT;
+	const size_t room = 4 * c->block_bytes + 2 * strlen(inject->value) + 64;
+	bool ok;
+
+	pb_buf_init(&b, room);
+	ok = pb_buf_reserve(&b, room - 1) && connector_connection_render(c, inject->value, &b) &&
+	     (!inject->basic || encode_basic(&b));
+	if (ok) {
+		line->name = pb_xstrdup(inject->name);
+		line->value = pb_xmemdup(b.p, b.len);
+		line->value_bytes = b.len;
+		line->in_query = inject->in_query;
+	}
+	wipe_buf(&b);
+	return ok;
+}
+
+enum pb_status connector_connection_lines(struct connector_call *call, struct pb_err *err)
+{
+	const struct connector_credential *cred;
+
+	if (call->lines_made || !call->connection)
+		return PB_OK;
+	cred = connector_manifest_credential(call->manifest, call->connection->auth_type);
+	if (!cred)
+		return pb_err_set(err, PB_E_PRECONDITION, "connection.auth_type",
+				  "the connector no longer knows this kind of connection");
+	call->lines = pb_xcalloc(LINES_MAX, sizeof(*call->lines));
+	for (size_t i = 0; i < PB_MIN(cred->n_inject, (size_t)LINES_MAX); i++) {
+		if (!make_line(call->connection, &cred->inject[i], &call->lines[call->n_lines]))
+			return pb_err_set(err, PB_E_PRECONDITION, "connection.incomplete",
+					  "the connection lacks a field that %s needs", cred->id);
+		call->n_lines++;
+	}
+	call->lines_made = true;
+	return PB_OK;
+}
+
+void connector_connection_lines_free(struct connector_call *call)
+{
+	for (size_t i = 0; i < call->n_lines; i++) {
+		crypto_wipe(call->lines[i].value, call->lines[i].value_bytes);
+		free(call->lines[i].value);
+		free(call->lines[i].name);
+	}
+	free(call->lines);
+	call->lines = NULL;
+	call->n_lines = 0;
+}
+
+/* ---- redaction ---- */
+
+/* The first secret in @text, as the field that it is; NULL when there is none. */
+static const char *find_secret(const struct connector_connection *c, const char *text, size_t n,
+			       size_t *ret_n)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < c->n_fields; i++) {
+		const struct field *f = &c->fields[i];
+		const char *at =
+			f->secret && f->n >= REDACT_MIN ? memmem(text, n, f->value, f->n) : NULL;
+
+		if (at && (!first || at < first || (at == first && f->n > *ret_n))) {
+			first = at;
+			*ret_n = f->n;
+		}
+	}
+	return first;
+}
+
+char *connector_connection_redact(const struct connector_connection *c, const char *text, size_t n,
+				  size_t *ret_n)
+{
+	struct pb_buf out = PB_BUF_INIT;
+	size_t hit_n = 0;
+	const char *hit;
+
+	while (c && (hit = find_secret(c, text, n, &hit_n))) {
+		(void)pb_buf_add(&out, text, (size_t)(hit - text));
+		(void)pb_buf_adds(&out, REDACTED);
+		n -= (size_t)(hit - text) + hit_n;
+		text = hit + hit_n;
+	}
+	(void)pb_buf_add(&out, text, n);
+	return pb_buf_steal(&out, ret_n);
+}
