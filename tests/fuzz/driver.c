@@ -16,7 +16,7 @@
 
 #define INPUT_LIMIT   ((size_t)1 << 20)
 #define MUTATED_LIMIT ((size_t)4096) /* large seeds are replayed, not mutated */
-#define DEFAULT_RUNS  20000
+#define DEFAULT_RUNS  100000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -201,7 +201,7 @@ static void run_mutations(int64_t runs)
 
 		/* each input follows from seed and number alone */
 		state = seed * UINT64_C(0x2545f4914f6cdd1d) + (uint64_t)i;
-		rounds = 1 + below(8);
+		rounds = 1 + below(4);
 		if (n)
 			memcpy(p, from->p, n);
 		for (size_t k = 0; k < rounds; k++)
