@@ -202,6 +202,7 @@ int runner_main(int argc, char **argv)
 	if (read_setup(chan, &arena, &setup, &err) != PB_OK ||
 	    lock_up_and_load(&setup, &report, &module, &err) != PB_OK)
 		runner_exit(chan, EXIT_REFUSED, err.code ? err.code : "runner.start", err.msg);
+	(void)malloc_trim(0); /* building the filters took half a megabyte */
 	runner_init(&runner, chan, &module, &setup);
 	send_hello(chan, &setup, &module, &report, start_us);
 	serve(&runner);

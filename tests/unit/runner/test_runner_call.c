@@ -4,6 +4,7 @@
  * of which one process can die or must not.
  */
 #include "support/runner_peer.h"
+#include "support/check_main.h"
 
 static struct peer peer;
 
@@ -213,11 +214,7 @@ START_TEST(crash__ends_the_runner_and_nothing_else)
 	const int64_t start = pb_mono_us();
 	struct os_exit ended;
 
-#ifdef PB_SANITIZED
-	const bool exact = false; /* sanitizers catch the fault and exit with a report */
-#else
-	const bool exact = true;
-#endif
+	const bool exact = !CHECK_SANITIZED; /* sanitizers catch the fault and exit with a report */
 	(void)peer_call(&peer, deaths[_i].operation, "{}");
 	ended = peer_death(&peer);
 	if (exact) {
@@ -354,9 +351,8 @@ START_TEST(calls__two_thousand_at_once)
 	}
 	took = pb_mono_us() - start;
 	ck_assert_int_ge(took, 4 * PB_USEC_PER_SEC);
-#ifndef PB_SANITIZED
-	ck_assert_int_lt(took, 30 * PB_USEC_PER_SEC);
-#endif
+	if (!CHECK_SANITIZED)
+		ck_assert_int_lt(took, 30 * PB_USEC_PER_SEC);
 	ck_assert(peer_run(&peer, "action:echo", "{}").ok);
 }
 END_TEST
@@ -385,9 +381,8 @@ int main(void)
 	tcase_add_test(tc, answer__for_nobody_is_dropped);
 	tcase_add_loop_test(tc, crash__ends_the_runner_and_nothing_else, 0, PB_ARRAY_LEN(deaths));
 	tcase_add_loop_test(tc, endless__dies_by_sigkill, 0, PB_ARRAY_LEN(endless));
-#ifndef PB_SANITIZED /* shadow memory has no RLIMIT_DATA, see os_sandbox.h */
-	tcase_add_loop_test(tc, flood__is_stopped_by_limits, 0, PB_ARRAY_LEN(floods));
-#endif
+	if (!CHECK_SANITIZED) /* shadow memory has no RLIMIT_DATA, see os_sandbox.h */
+		tcase_add_loop_test(tc, flood__is_stopped_by_limits, 0, PB_ARRAY_LEN(floods));
 	tcase_add_loop_test(tc, attack__is_refused, 0, PB_ARRAY_LEN(attacks));
 	tcase_add_test(tc, environment__has_three_harmless_names);
 	tcase_add_loop_test(tc, result__that_is_bad_is_refused, 0, PB_ARRAY_LEN(bad_results));
