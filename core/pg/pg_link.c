@@ -177,6 +177,8 @@ enum pb_status pg_link_open(struct pg_link *l, struct pb_err *err)
 {
 	pg_link_close(l);
 	l->conn = connect_start(l->config);
+	if (l->conn) /* what the server says unasked must not reach stderr */
+		(void)PQsetNoticeReceiver(l->conn, notice_ignore, NULL);
 	if (l->conn == NULL || !connect_finish(l) || !PQenterPipelineMode(l->conn) ||
 	    PQsetnonblocking(l->conn, 1) != 0) {
 		/* libpq's text names host and role, never the password */
@@ -187,7 +189,6 @@ enum pb_status pg_link_open(struct pg_link *l, struct pb_err *err)
 				  "the database cannot be reached");
 	}
 
-	(void)PQsetNoticeReceiver(l->conn, notice_ignore, NULL);
 	return PB_OK;
 }
 

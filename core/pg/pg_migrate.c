@@ -379,13 +379,6 @@ static enum pb_status only_check(PGconn *conn, struct migrations *m, struct pg_m
 	return PB_OK;
 }
 
-/* Notices ("relation exists, skipping") go nowhere. */
-static void notice_ignore(void *arg, const PGresult *res)
-{
-	(void)arg;
-	(void)res;
-}
-
 static enum pb_status with_connection(const char *url, const char *dir, bool change,
 				      pg_migrate_fn *fn, void *arg, struct pg_migrate_report *ret,
 				      struct pb_err *err)
@@ -407,7 +400,6 @@ static enum pb_status with_connection(const char *url, const char *dir, bool cha
 	if (st == PB_OK) {
 		(void)PQexitPipelineMode(link.conn);
 		(void)PQsetnonblocking(link.conn, 0);
-		(void)PQsetNoticeReceiver(link.conn, notice_ignore, NULL);
 		st = change ? locked_run(link.conn, &m, fn, arg, ret, err)
 			    : only_check(link.conn, &m, ret, err);
 	}
