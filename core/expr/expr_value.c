@@ -12,8 +12,8 @@
 #include "base/parse.h"
 #include "base/base.h"
 
-static bool vfail(struct expr_ev *ev, uint32_t pos, const char *code, const char *prefix,
-		  const char *fmt, va_list ap)
+static pb_printf(5, 0) bool vfail(struct expr_ev *ev, uint32_t pos, const char *code,
+				  const char *prefix, const char *fmt, va_list ap)
 {
 	char msg[160];
 
