@@ -39,7 +39,7 @@ static const char *const read_dirs[] = {"/lib/" MULTIARCH, "/usr/lib/" MULTIARCH
 
 #ifdef PB_SANITIZED
 /* LeakSanitizer wants to fork and ptrace at the end; in here it cannot. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";

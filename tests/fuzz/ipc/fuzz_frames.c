@@ -26,9 +26,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pb_slice payload;
 	struct ipc_head head;
 
+	pb_arena_init(&arena, 8u << 20);
 	if (size < 1 + IPC_HEAD_BYTES)
 		return 0;
-	pb_arena_init(&arena, 8u << 20);
 	(void)(ipc_head_read(data + 1, data[0] & 0x80 ? IPC_SIDE_HOST : IPC_SIDE_RUNNER,
 			     IPC_PAYLOAD_MAX, &head, NULL) == PB_OK);
 	payload = pb_slice((const char *)data + 1 + IPC_HEAD_BYTES, size - 1 - IPC_HEAD_BYTES);

@@ -329,30 +329,26 @@ START_TEST(garbage__breaks_the_channel_not_the_host)
 }
 END_TEST
 
+/* They end only when told to, so that all are there at once however slow the machine is. */
 START_TEST(calls__two_thousand_at_once)
 {
 	const size_t n = PEER_CALLS_MAX;
-	const int64_t start = pb_mono_us();
 	struct ipc_frame f;
-	size_t ok = 0;
-	int64_t took;
+	uint64_t extra;
 
 	for (size_t i = 0; i < n; i++)
-		(void)peer_call_for(&peer, "action:slow", "{\"ms\":4000}", 60000);
+		(void)peer_call_for(&peer, "action:slow", "{\"ms\":600000}", 600000);
 	/* one more than allowed is told so at once */
-	(void)peer_call(&peer, "action:echo", "{}");
-	ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
-	ck_assert_int_eq(f.head.type, IPC_FAIL);
-	ck_assert_uint_eq(peer_ended(&peer, &f).fail.status, IPC_TRANSIENT);
-	while (ok < n) {
+	extra = peer_call(&peer, "action:echo", "{}");
+	ck_assert_uint_eq(peer_wait(&peer, extra, NULL, NULL).fail.status, IPC_TRANSIENT);
+	for (uint64_t id = 1; id <= n; id++)
+		ck_assert_int_eq(ipc_chan_send_wait(peer.chan, IPC_CANCEL, id, 0, pb_slice(NULL, 0),
+						    pb_mono_us() + PEER_WAIT_US, NULL),
+				 PB_OK);
+	for (size_t i = 0; i < n; i++) {
 		ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
-		ck_assert_int_eq(f.head.type, IPC_RESULT);
-		ok++;
+		ck_assert_uint_eq(peer_ended(&peer, &f).fail.status, IPC_CANCELLED);
 	}
-	took = pb_mono_us() - start;
-	ck_assert_int_ge(took, 4 * PB_USEC_PER_SEC);
-	if (!CHECK_SANITIZED)
-		ck_assert_int_lt(took, 30 * PB_USEC_PER_SEC);
 	ck_assert(peer_run(&peer, "action:echo", "{}").ok);
 }
 END_TEST
