@@ -53,11 +53,18 @@ static bool no_body(const struct http_req *r)
 	return !r->framing.chunked && r->framing.content_length <= 0;
 }
 
+/* CivetWeb gives up by itself on a peer that is silent for as long as its longest timeout. */
+static bool stalled(const struct http_req *r, int64_t begin_us)
+{
+	return pb_mono_us() - begin_us >= r->server->cfg.body_timeout_us / 10 * 9;
+}
+
 /* Reads up to @cap bytes off the connection; *ret_n 0 at the end. The watch must be set. */
 static enum pb_status read_piece(struct http_req *r, void *buf, size_t cap, size_t *ret_n,
 				 struct pb_err *err)
 {
 	int64_t left = r->framing.content_length - r->body_read;
+	int64_t begin = pb_mono_us();
 	int n = 0;
 
 	*ret_n = 0;
@@ -66,7 +73,7 @@ static enum pb_status read_piece(struct http_req *r, void *buf, size_t cap, size
 	if (!r->framing.chunked)
 		cap = (size_t)PB_MIN((int64_t)cap, left);
 	n = mg_read(r->mg, buf, PB_MIN(cap, (size_t)CHUNK_BYTES));
-	if (n <= 0 && http_conn_timed_out(r->conn))
+	if (n <= 0 && (http_conn_timed_out(r->conn) || stalled(r, begin)))
 		return fail(r, err, PB_E_TIMEOUT, "http.body_timeout",
 			    "the request body took too long to arrive");
 	if (n < 0)

@@ -139,7 +139,7 @@ struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remot
 	conn->deadline_us = deadline_us;
 	conn->counted = !is_uncounted(c, ip);
 	pb_lock(&c->lock);
-	if (conn->counted && count_ip(c, ip) >= c->max_per_ip) {
+	if (*ip && conn->counted && count_ip(c, ip) >= c->max_per_ip) {
 		conn->counted = false;
 		conn->watch = HTTP_WATCH_NONE;
 		conn->timed_out = true;
@@ -151,6 +151,18 @@ struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remot
 		pb_cond_signal(&c->wake);
 	pb_unlock(&c->lock);
 	return conn;
+}
+
+void http_conn_address(struct http_conn *conn, const char *ip, int remote_port, int local_port)
+{
+	pb_lock(&conn->owner->lock);
+	if (conn->remote_port == 0) {
+		(void)pb_str_copy(conn->ip, sizeof(conn->ip), ip);
+		conn->remote_port = remote_port;
+		conn->local_port = local_port;
+		conn->counted = !is_uncounted(conn->owner, ip);
+	}
+	pb_unlock(&conn->owner->lock);
 }
 
 void http_conn_close(struct http_conn *conn)

@@ -50,6 +50,8 @@ static void req_init(struct http_req *r, struct http_server *s, struct mg_connec
 	pb_buf_init(&r->out_headers, 32768);
 	pb_uuid_format(pb_uuid7(), r->id);
 	(void)pb_str_copy(r->ip, sizeof(r->ip), info ? info->remote_addr : "");
+	if (info)
+		http_conn_address(r->conn, info->remote_addr, info->remote_port, info->server_port);
 	http_conn_watch(r->conn, HTTP_WATCH_NONE, 0);
 }
 

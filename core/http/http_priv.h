@@ -61,6 +61,8 @@ void http_conns_stop(struct http_conns *c);
 /* Over the limit the socket is shut down at once and the entry only waits for its end. */
 struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remote_port,
 				 int local_port, int64_t deadline_us);
+/* For a connection that was opened before its address could be known. */
+void http_conn_address(struct http_conn *c, const char *ip, int remote_port, int local_port);
 void http_conn_close(struct http_conn *c);
 void http_conn_watch(struct http_conn *c, enum http_watch watch, int64_t deadline_us);
 /* True when the watchdog ended it since the last http_conn_watch. */

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cache against a real Redis that is also stopped, killed and emptied: no call over its budget. */
+#include "cache/cache.h"
+
+#include <check.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "support/redis_child.h"
+#define PB_ALLOW_GETENV /* tests take the servers' addresses from the environment */
+#include "base/base.h"
+
+/* The budget of 50 ms and what a loaded machine needs to wake a thread. */
+#define BOUND_US (120 * PB_USEC_PER_MSEC)
+
+static struct redis_child redis;
+static struct cache *cache;
+
+static void open_cache(const char *url, int64_t retry_us)
+{
+	const struct cache_cfg cfg = {.url = url, .connections = 4, .retry_us = retry_us};
+	struct pb_err err = PB_ERR_INIT;
+
+	ck_assert_int_eq(cache_open(&cfg, &cache, &err), PB_OK);
+}
+
+static void wait_up(void)
+{
+	int64_t end = pb_mono_us() + 20 * PB_USEC_PER_SEC;
+	struct timespec t = pb_timespec(20000);
+
+	while (!cache_ping(cache)) {
+		ck_assert(pb_mono_us() < end);
+		nanosleep(&t, NULL);
+	}
+}
+
+static void setup(void)
+{
+	redis.port = 0;
+	redis_child_start(&redis);
+	open_cache(redis.url, 100 * PB_USEC_PER_MSEC);
+	wait_up();
+}
+
+static void teardown(void)
+{
+	cache_close(pb_steal(cache));
+	redis_child_stop(&redis);
+}
+
+static enum pb_status get(const char *key, struct pb_buf *b)
+{
+	return cache_get(cache, pb_slice_str(key), b, NULL);
+}
+
+START_TEST(cache__commands)
+{
+	pb_auto_buf b = PB_BUF_INIT;
+	struct pb_err err = PB_ERR_INIT;
+	bool set = false;
+
+	ck_assert_int_eq(get("pb:none", &b), PB_E_NOT_FOUND);
+	ck_assert_int_eq(
+		cache_set(cache, PB_SLICE("pb:a\0b"), PB_SLICE("x\0y\r\n"), PB_USEC_PER_MIN, &err),
+		PB_OK);
+	ck_assert_int_eq(cache_get(cache, PB_SLICE("pb:a\0b"), &b, &err), PB_OK);
+	ck_assert_uint_eq(b.len, 5);
+	ck_assert_int_eq(memcmp(b.p, "x\0y\r\n", 5), 0);
+	ck_assert_int_eq(
+		cache_set_nx(cache, PB_SLICE("pb:nx"), PB_SLICE("1"), PB_USEC_PER_MIN, &set, &err),
+		PB_OK);
+	ck_assert(set);
+	ck_assert_int_eq(
+		cache_set_nx(cache, PB_SLICE("pb:nx"), PB_SLICE("2"), PB_USEC_PER_MIN, &set, &err),
+		PB_OK);
+	ck_assert(!set);
+	ck_assert_int_eq(cache_del(cache, PB_SLICE("pb:nx"), &err), PB_OK);
+	ck_assert_int_eq(get("pb:nx", &b), PB_E_NOT_FOUND);
+	ck_assert_int_eq(cache_set(cache, PB_SLICE(""), PB_SLICE("x"), 1, &err), PB_E_TOO_LARGE);
+	/* everything stored ends by itself */
+	ck_assert_int_eq(
+		cache_set(cache, PB_SLICE("pb:ttl"), PB_SLICE("x"), 20 * PB_USEC_PER_MSEC, &err),
+		PB_OK);
+	for (int64_t end = pb_mono_us() + 5 * PB_USEC_PER_SEC; get("pb:ttl", &b) == PB_OK;)
+		ck_assert(pb_mono_us() < end);
+}
+END_TEST
+
+START_TEST(cache__large_values)
+{
+	pb_autofree char *big = pb_xcalloc(1, CACHE_VALUE_BYTES + 1);
+	pb_auto_buf b = PB_BUF_INIT;
+	struct pb_err err = PB_ERR_INIT;
+
+	memset(big, 'x', CACHE_VALUE_BYTES);
+	ck_assert_int_eq(cache_set(cache, PB_SLICE("pb:big"), pb_slice(big, CACHE_VALUE_BYTES),
+				   PB_USEC_PER_MIN, &err),
+			 PB_OK);
+	ck_assert_int_eq(get("pb:big", &b), PB_OK);
+	ck_assert_uint_eq(b.len, CACHE_VALUE_BYTES);
+	ck_assert_int_eq(cache_set(cache, PB_SLICE("pb:big"), pb_slice(big, CACHE_VALUE_BYTES + 1),
+				   PB_USEC_PER_MIN, &err),
+			 PB_E_TOO_LARGE);
+}
+END_TEST
+
+START_TEST(eval__survives_a_flushed_script_cache)
+{
+	struct cache_script sum, bad, other;
+	const struct pb_slice keys[] = {PB_SLICE("pb:k")};
+	const struct pb_slice args[] = {PB_SLICE("40"), PB_SLICE("2")};
+	int64_t got[2] = {0, 0};
+	struct pb_err err = PB_ERR_INIT;
+
+	cache_script_init(&sum, "return {ARGV[1] + ARGV[2], #KEYS}");
+	cache_script_init(&bad, "return nonsense(");
+	cache_script_init(&other, "return 'text'");
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(cache_eval(cache, &sum, keys, 1, args, 2, got, 2, &err), PB_OK);
+		ck_assert(got[0] == 42 && got[1] == 1);
+		if (i == 1) { /* a restart forgets scripts */
+			redis_child_stop(&redis);
+			redis_child_start(&redis);
+			wait_up();
+		}
+	}
+	ck_assert_int_eq(cache_eval(cache, &bad, NULL, 0, NULL, 0, got, 1, &err), PB_E_UNAVAILABLE);
+	ck_assert_int_eq(cache_eval(cache, &other, NULL, 0, NULL, 0, got, 1, &err), PB_E_INTERNAL);
+	ck_assert_str_eq(err.code, "cache.answer");
+	/* a script's own failure is no reason to think Redis is away */
+	ck_assert_int_eq(cache_eval(cache, &sum, keys, 1, args, 2, got, 2, &err), PB_OK);
+}
+END_TEST
+
+/* Times @n calls that must all fail; returns the slowest. */
+static int64_t slowest_failure(int n)
+{
+	int64_t slowest = 0;
+	pb_auto_buf b = PB_BUF_INIT;
+
+	for (int i = 0; i < n; i++) {
+		int64_t begin = pb_mono_us(), took = 0;
+
+		ck_assert_int_eq(get("pb:a", &b), PB_E_UNAVAILABLE);
+		took = pb_mono_us() - begin;
+		slowest = PB_MAX(slowest, took);
+	}
+	return slowest;
+}
+
+START_TEST(stopped__ends_in_time_and_comes_back)
+{
+	struct cache_status st;
+
+	kill(redis.pid, SIGSTOP);
+	ck_assert_int_lt(slowest_failure(50), BOUND_US);
+	cache_status(cache, &st);
+	ck_assert(!st.up && st.refused > 0 && st.failures < 10);
+	ck_assert_str_ne(st.last_error, "");
+	kill(redis.pid, SIGCONT);
+	wait_up();
+	ck_assert_int_eq(cache_set(cache, PB_SLICE("pb:a"), PB_SLICE("1"), PB_USEC_PER_SEC, NULL),
+			 PB_OK);
+	cache_status(cache, &st);
+	ck_assert(st.up && !st.breaker_open);
+	ck_assert_str_eq(st.last_error, "");
+}
+END_TEST
+
+START_TEST(killed__ends_in_time_and_comes_back)
+{
+	pb_auto_buf b = PB_BUF_INIT;
+
+	redis_child_stop(&redis);
+	ck_assert_int_lt(slowest_failure(50), BOUND_US);
+	redis_child_start(&redis);
+	wait_up();
+	ck_assert_int_eq(get("pb:a", &b), PB_E_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(open__wrong_password_is_unavailable_and_hidden)
+{
+	char url[64];
+	pb_auto_buf b = PB_BUF_INIT;
+	struct cache_status st;
+	struct pb_err err = PB_ERR_INIT;
+
+	cache_close(pb_steal(cache));
+	pb_str_printf(url, sizeof(url), "redis://:s3cret@127.0.0.1:%u", redis.port);
+	open_cache(url, 1000);
+	ck_assert_int_eq(cache_get(cache, PB_SLICE("k"), &b, &err), PB_E_UNAVAILABLE);
+	cache_status(cache, &st);
+	ck_assert_ptr_null(strstr(st.last_error, "s3cret"));
+	ck_assert_ptr_null(strstr(err.msg, "s3cret"));
+	cache_close(pb_steal(cache));
+	const struct cache_cfg bad = {.url = "redis://:s3cret@:x"};
+
+	ck_assert_int_eq(cache_open(&bad, &cache, &err), PB_E_INVALID);
+	ck_assert_ptr_null(strstr(err.msg, "s3cret"));
+}
+END_TEST
+
+static _Atomic unsigned good, busy, wrong;
+
+static void *worker(void *arg)
+{
+	char key[32];
+
+	for (int i = 0; i < 500; i++) {
+		pb_auto_buf b = PB_BUF_INIT;
+		enum pb_status st = PB_OK;
+
+		pb_str_printf(key, sizeof(key), "pb:%p", arg);
+		st = cache_set(cache, pb_slice_str(key), pb_slice_str(key), PB_USEC_PER_MIN, NULL);
+		st = st ? st : cache_get(cache, pb_slice_str(key), &b, NULL);
+		if (st == PB_OK)
+			atomic_fetch_add(pb_str_eq(b.p, key) ? &good : &wrong, 1);
+		else
+			atomic_fetch_add(&busy, 1);
+	}
+	return NULL;
+}
+
+START_TEST(pool__never_mixes_answers)
+{
+	pthread_t t[12];
+	struct cache_status st;
+
+	for (size_t i = 0; i < PB_ARRAY_LEN(t); i++)
+		t[i] = pb_thread_start("worker", 256 * 1024, worker, (void *)(uintptr_t)(i + 1));
+	for (int i = 0; i < 5; i++) { /* timeouts in the middle */
+		struct timespec step = pb_timespec(70000);
+
+		kill(redis.pid, SIGSTOP);
+		nanosleep(&step, NULL);
+		kill(redis.pid, SIGCONT);
+		nanosleep(&step, NULL);
+	}
+	for (size_t i = 0; i < PB_ARRAY_LEN(t); i++)
+		pb_thread_join(t[i]);
+	ck_assert_uint_eq(atomic_load(&wrong), 0);
+	ck_assert_uint_gt(atomic_load(&good), 0);
+	cache_status(cache, &st);
+	ck_assert_uint_le(st.connections, 4);
+}
+END_TEST
+
+START_TEST(fixture__url_with_login_works)
+{
+	const char *url = getenv("PB_TEST_REDIS_URL");
+
+	ck_assert_msg(url != NULL, "PB_TEST_REDIS_URL is not set: run under scripts/with-servers");
+	cache_close(pb_steal(cache));
+	open_cache(url, 0);
+	wait_up();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("cache");
+	TCase *tc = tcase_create("cache");
+	SRunner *sr = srunner_create(s);
+	int failed = 0;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, cache__commands);
+	tcase_add_test(tc, cache__large_values);
+	tcase_add_test(tc, eval__survives_a_flushed_script_cache);
+	tcase_add_test(tc, stopped__ends_in_time_and_comes_back);
+	tcase_add_test(tc, killed__ends_in_time_and_comes_back);
+	tcase_add_test(tc, open__wrong_password_is_unavailable_and_hidden);
+	tcase_add_test(tc, pool__never_mixes_answers);
+	tcase_add_test(tc, fixture__url_with_login_works);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A private redis-server for tests that stop, kill or empty it. Include after check.h. */
+#ifndef PB_TESTS_SUPPORT_REDIS_CHILD_H
+#define PB_TESTS_SUPPORT_REDIS_CHILD_H
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct redis_child {
+	pid_t pid;
+	unsigned port;
+	char url[96];
+};
+
+static inline unsigned redis_child_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+/* Returns before it listens: the caller waits with what it tests. */
+static inline void redis_child_start(struct redis_child *r)
+{
+	char port[16];
+	const char *argv[] = {"redis-server", "--port",        port,        "--bind",
+			      "127.0.0.1",    "--save",        "",          "--appendonly",
+			      "no",           "--requirepass", "t3st",      "--dir",
+			      "/tmp",         "--logfile",     "/dev/null", NULL};
+
+	if (!r->port)
+		r->port = redis_child_port();
+	(void)snprintf(port, sizeof(port), "%u", r->port);
+	(void)snprintf(r->url, sizeof(r->url), "redis://:t3st@127.0.0.1:%u/1", r->port);
+	ck_assert_int_eq(posix_spawnp(&r->pid, "redis-server", NULL, NULL, (char **)(uintptr_t)argv,
+				      environ),
+			 0);
+}
+
+static inline void redis_child_stop(struct redis_child *r)
+{
+	if (r->pid <= 0)
+		return;
+	kill(r->pid, SIGKILL);
+	(void)waitpid(r->pid, NULL, 0);
+	r->pid = 0;
+}
+
+#endif
