@@ -241,15 +241,17 @@ START_TEST(rfc3339__every_day_of_the_calendar)
 	for (int64_t t = first; t <= last; t += INT64_C(86400000000), n++) {
 		time_t sec = (time_t)(t / 1000000);
 		struct tm tm;
+		bool ok;
 
 		pb_format_rfc3339(t, out);
-		ck_assert(pb_parse_rfc3339(out, strlen(out), &us));
-		ck_assert_int_eq(us, t);
-		ck_assert_ptr_nonnull(gmtime_r(&sec, &tm));
-		ck_assert(pb_str_printf(again, sizeof(again), "%04u-%02u-%02u",
-					(unsigned)tm.tm_year + 1900u, (unsigned)tm.tm_mon + 1u,
-					(unsigned)tm.tm_mday));
-		ck_assert(pb_str_starts(out, again));
+		ok = pb_parse_rfc3339(out, strlen(out), &us) && us == t && gmtime_r(&sec, &tm) &&
+		     pb_str_printf(again, sizeof(again), "%04u-%02u-%02u",
+				   (unsigned)tm.tm_year + 1900u, (unsigned)tm.tm_mon + 1u,
+				   (unsigned)tm.tm_mday) &&
+		     pb_str_starts(out, again);
+		/* an assertion of check costs a write to a pipe; there are millions */
+		if (!ok)
+			ck_abort_msg("%s", out);
 	}
 	ck_assert_int_eq(n, 3652425); /* 25 times 146097 */
 }
@@ -310,8 +312,9 @@ START_TEST(format_double__round_trips_anything)
 		memcpy(&d, &bits, sizeof(d));
 		if (!isfinite(d))
 			continue;
-		ck_assert(pb_parse_double(out, pb_format_double(d, out), &back));
-		ck_assert_mem_eq(&back, &d, sizeof(d));
+		if (!pb_parse_double(out, pb_format_double(d, out), &back) ||
+		    memcmp(&back, &d, sizeof(d)) != 0)
+			ck_abort_msg("%s", out);
 	}
 }
 END_TEST

@@ -105,10 +105,10 @@ START_TEST(utf8__round_trips_every_scalar_value)
 		if (cp == 0xd800)
 			cp = 0xe000;
 		n = pb_utf8_encode(cp, out);
-		ck_assert(pb_utf8_valid(out, n));
-		ck_assert(n == 1 || !pb_utf8_valid(out, n - 1));
-		ck_assert_uint_eq(pb_utf8_decode(out, n, &back), n);
-		ck_assert_uint_eq(back, cp);
+		/* an assertion of check costs a write to a pipe; there are a million */
+		if (!pb_utf8_valid(out, n) || (n > 1 && pb_utf8_valid(out, n - 1)) ||
+		    pb_utf8_decode(out, n, &back) != n || back != cp)
+			ck_abort_msg("U+%04X", cp);
 	}
 	ck_assert_uint_eq(pb_utf8_decode("\xff", 1, &back), 0);
 	ck_assert_uint_eq(back, 0xfffd);
