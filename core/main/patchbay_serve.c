@@ -297,7 +297,7 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 		.connector_dir = c->connector_dir,
 		.runner_memory_bytes = (size_t)c->runner_memory_bytes,
 		.runner_calls_max = (uint32_t)c->runner_calls_max,
-		.insecure = !c->runner_sandbox_required,
+		.development = c->environment == CONFIG_DEVELOPMENT,
 	};
 	struct pb_problems faults;
 	pb_auto_arena arena;
@@ -306,7 +306,8 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 	if (!runner_account(c, &cfg.uid, &cfg.gid, err) ||
 	    egress_new(&egress, &h->egress, err) != PB_OK)
 		return false;
-	h->resolve = api_resolve_new(h->api_pool, h->vault);
+	h->resolve = api_resolve_new(
+		&(struct api_resolve_cfg){.api_pool = h->api_pool, .vault = h->vault});
 	h->connector_store = connector_store_new(h->engine_pool, h->admin_pool, h->api_pool);
 	cfg.egress = h->egress;
 	cfg.ops = connector_ops(h);
