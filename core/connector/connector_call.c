@@ -325,6 +325,7 @@ static void redact_output(struct connector_call *call, struct connector_outcome 
 	size_t n = 0;
 	char *clean;
 
+	pb_arena_init(&arena, PARAMS_ARENA);
 	if (!out->output || !call->connection)
 		return;
 	clean = connector_connection_redact(call->connection, out->output, out->output_bytes, &n);
@@ -335,7 +336,6 @@ static void redact_output(struct connector_call *call, struct connector_outcome 
 	free(out->output);
 	out->output = clean;
 	out->output_bytes = n;
-	pb_arena_init(&arena, PARAMS_ARENA);
 	if (pb_json_parse(&arena, clean, n, NULL, &j, NULL) != PB_OK)
 		connector_outcome_set(out, CONNECTOR_INTERNAL, "connector.output",
 				      "the output held a secret");

@@ -195,9 +195,18 @@ bool connector_connection_field(const struct connector_connection *c, const char
 	return false;
 }
 
+/* A field that was left out means what its schema says. */
+static bool default_of(const struct pb_json *schema, const char *name, struct pb_slice *ret)
+{
+	const struct pb_json *field = pb_json_get(pb_json_get(schema, "properties"), name);
+
+	*ret = pb_json_slice(pb_json_get(field, "default"));
+	return ret->p != NULL;
+}
+
 /* Handles one "${cred.name}" or "${cred.name?}" at @at; returns the bytes read, 0 when it is malformed. */
-static size_t render_one(const struct connector_connection *c, const char *at, struct pb_buf *out,
-			 bool *ok)
+static size_t render_one(const struct connector_connection *c, const struct pb_json *schema,
+			 const char *at, struct pb_buf *out, bool *ok)
 {
 	const char *end = strchr(at, '}');
 	char name[80];
@@ -214,15 +223,15 @@ static size_t render_one(const struct connector_connection *c, const char *at, s
 		return 0;
 	memcpy(name, at + 7, n);
 	name[n] = 0;
-	if (connector_connection_field(c, name, &value))
+	if (connector_connection_field(c, name, &value) || default_of(schema, name, &value))
 		*ok = *ok && pb_buf_add(out, value.p, value.len);
 	else if (!optional)
 		*ok = false;
 	return (size_t)(end - at) + 1;
 }
 
-bool connector_connection_render(const struct connector_connection *c, const char *template_,
-				 struct pb_buf *out)
+bool connector_connection_render(const struct connector_connection *c, const struct pb_json *schema,
+				 const char *template_, struct pb_buf *out)
 {
 	bool ok = true;
 
@@ -233,7 +242,7 @@ bool connector_connection_render(const struct connector_connection *c, const cha
 		at += n;
 		if (!*at)
 			break;
-		n = render_one(c, at, out, &ok);
+		n = render_one(c, schema, at, out, &ok);
 		if (n == 0) {
 			ok = ok && pb_buf_addc(out, '$');
 			n = 1;
@@ -265,18 +274,32 @@ static bool encode_basic(struct pb_buf *b)
 	return ok;
 }
 
-static bool make_line(const struct connector_connection *c, const struct connector_inject *inject,
-		      struct connector_credential_line *line)
+static char *render_name(const struct connector_connection *c, const struct pb_json *schema,
+			 const char *template_)
 {
 	struct pb_buf b = PB_BUF_INIT;
+
+	pb_buf_init(&b, 256);
+	if (connector_connection_render(c, schema, template_, &b))
+		return pb_buf_steal(&b, NULL);
+	pb_buf_done(&b);
+	return NULL;
+}
+
+static bool make_line(const struct connector_connection *c, const struct pb_json *schema,
+		      const struct connector_inject *inject, struct connector_credential_line *line)
+{
 	const size_t room = 4 * c->block_bytes + 2 * strlen(inject->value) + 64;
+	struct pb_buf b = PB_BUF_INIT;
 	bool ok;
 
 	pb_buf_init(&b, room);
-	ok = pb_buf_reserve(&b, room - 1) && connector_connection_render(c, inject->value, &b) &&
+	ok = pb_buf_reserve(&b, room - 1) &&
+	     connector_connection_render(c, schema, inject->value, &b) &&
 	     (!inject->basic || encode_basic(&b));
+	line->name = ok ? render_name(c, schema, inject->name) : NULL;
+	ok = line->name != NULL;
 	if (ok) {
-		line->name = pb_xstrdup(inject->name);
 		line->value = pb_xmemdup(b.p, b.len);
 		line->value_bytes = b.len;
 		line->in_query = inject->in_query;
@@ -297,7 +320,8 @@ enum pb_status connector_connection_lines(struct connector_call *call, struct pb
 				  "the connector no longer knows this kind of connection");
 	call->lines = pb_xcalloc(LINES_MAX, sizeof(*call->lines));
 	for (size_t i = 0; i < PB_MIN(cred->n_inject, (size_t)LINES_MAX); i++) {
-		if (!make_line(call->connection, &cred->inject[i], &call->lines[call->n_lines]))
+		if (!make_line(call->connection, cred->fields_json, &cred->inject[i],
+			       &call->lines[call->n_lines]))
 			return pb_err_set(err, PB_E_PRECONDITION, "connection.incomplete",
 					  "the connection lacks a field that %s needs", cred->id);
 		call->n_lines++;

@@ -13,6 +13,8 @@
 
 PB_LOG_TOPIC("connector.dispatch");
 
+#define DEADLINE_SLACK_US (100 * PB_USEC_PER_MSEC)
+
 /* ---- pools ---- */
 
 /* Third-party ids have a dot; their runners serve one tenant each. */
@@ -180,12 +182,19 @@ void connector_dispatch_leave(struct connector_call *call, struct connector_outc
 /* The deadline or the caller ended it; what the connector says of that is not the reason. */
 static void adjust_cancelled(struct connector_call *call, struct connector_outcome *out)
 {
-	if (out->status == CONNECTOR_OK || !call->cancel_sent)
+	/* the runner knows the deadline too and may say so before we do */
+	bool over = call->cancel_sent || pb_mono_us() >= call->deadline_us - DEADLINE_SLACK_US;
+
+	if (out->status == CONNECTOR_OK ||
+	    (!call->cancel_sent && out->status != CONNECTOR_CANCELLED))
 		return;
 	if (call->cancelled)
 		connector_outcome_set(out, CONNECTOR_CANCELLED, NULL, "the call was cancelled");
-	else
+	else if (over)
 		connector_outcome_set(out, CONNECTOR_TIMEOUT, NULL, "the call took too long");
+	else
+		connector_outcome_set(out, CONNECTOR_INTERNAL, NULL,
+				      "the connector says that it was cancelled, which it was not");
 }
 
 static void redispatch(struct connector_call *call)
@@ -463,7 +472,7 @@ void connector_dispatch_death(struct connector_runner *r, bool by_outside)
 
 	describe_death(r, &r->exit, how, sizeof(how));
 	if (r->state == RUNNER_STARTING) {
-		if (!(by_outside && ++p->start_kills < 5))
+		if (r->killed != KILL_STOP && !(by_outside && ++p->start_kills < 5))
 			start_failed(r, how);
 	} else if (r->n_calls) {
 		pb_log(PB_LOG_WARN, "runner died, repeating what had no effect",

@@ -319,9 +319,10 @@ void connector_service_cancel_http(struct connector_call *call);
 /* The value of a field, secret or not; false when absent. */
 bool connector_connection_field(const struct connector_connection *c, const char *name,
 				struct pb_slice *ret);
-/* Renders "Bearer ${cred.token}"; "${cred.x?}" may be absent. False when a field is missing. */
-bool connector_connection_render(const struct connector_connection *c, const char *template_,
-				 struct pb_buf *out);
+/* Renders "Bearer ${cred.token}"; "${cred.x?}" may be absent. @schema (NULL: none) has the defaults of
+ * fields that were left out. False when a field is missing. */
+bool connector_connection_render(const struct connector_connection *c, const struct pb_json *schema,
+				 const char *template_, struct pb_buf *out);
 /* Fills call->lines from the manifest. */
 enum pb_status connector_connection_lines(struct connector_call *call,
 					  struct pb_err *err) pb_must_check;

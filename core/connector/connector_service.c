@@ -203,7 +203,8 @@ static void add_connection_hosts(const struct connector_call *call, struct pb_ar
 {
 	pb_auto_buf b = PB_BUF_INIT;
 
-	if (!call->connection || !connector_connection_render(call->connection, template_, &b))
+	if (!call->connection ||
+	    !connector_connection_render(call->connection, NULL, template_, &b))
 		return;
 	for (const char *at = pb_buf_str(&b); *at;) {
 		size_t len = strcspn(at, " ,\"[]\t\n");
