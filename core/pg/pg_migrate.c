@@ -385,7 +385,7 @@ static enum pb_status with_connection(const char *url, const char *dir, bool cha
 {
 	pb_cleanup(migrations_done) struct migrations m = {NULL, 0};
 	struct pg_link_config config = {0};
-	struct pg_link link;
+	pb_autofree struct pg_link *link = pb_new(struct pg_link);
 	enum pb_status st = folder_read(dir, &m, err);
 
 	if (st)
@@ -395,15 +395,15 @@ static enum pb_status with_connection(const char *url, const char *dir, bool cha
 	if (st)
 		return st;
 
-	pg_link_init(&link, &config);
-	st = pg_link_open(&link, err);
+	pg_link_init(link, &config);
+	st = pg_link_open(link, err);
 	if (st == PB_OK) {
-		(void)PQexitPipelineMode(link.conn);
-		(void)PQsetnonblocking(link.conn, 0);
-		st = change ? locked_run(link.conn, &m, fn, arg, ret, err)
-			    : only_check(link.conn, &m, ret, err);
+		(void)PQexitPipelineMode(link->conn);
+		(void)PQsetnonblocking(link->conn, 0);
+		st = change ? locked_run(link->conn, &m, fn, arg, ret, err)
+			    : only_check(link->conn, &m, ret, err);
 	}
-	pg_link_close(&link);
+	pg_link_close(link);
 	pg_link_config_done(&config);
 	return st;
 }
