@@ -5,136 +5,19 @@
  * over that tree. Operators of one level (a + b - c) become one node with many kids, so long sums
  * cost no depth.
  */
-#include "expr/expr_ast.h"
-
-#include <stdarg.h>
+#include "expr/expr_parse.h"
 
 #include "expr/expr_fn.h"
-#include "expr/expr_lex.h"
 #include "base/parse.h"
 #include "base/base.h"
 
-struct parser {
-	struct pb_arena *arena;
-	struct expr_lex lex;
-	const char *pointer;
-	struct expr_refs *refs;
-	struct expr_fault *fault;
-	uint32_t depth;
-	uint32_t n_locals;
-	struct pb_slice locals[EXPR_MAX_LOCALS];
-};
-
-static struct expr_node *parse_expr(struct parser *p);
-
-/* --- faults --- */
-
-static pb_printf(4, 5) void *fail(struct parser *p, uint32_t pos, const char *code, const char *fmt,
-				  ...)
-{
-	va_list ap;
-
-	if (p->fault->code)
-		return NULL;
-	p->fault->code = code;
-	p->fault->pos = pos;
-	va_start(ap, fmt);
-	(void)vsnprintf(p->fault->msg, sizeof(p->fault->msg), fmt, ap); /* may be cut */
-	va_end(ap);
-	return NULL;
-}
-
-static void *no_memory(struct parser *p)
-{
-	p->fault->no_memory = true;
-	return fail(p, p->lex.tok.pos, "expr.too_long", "the expression does not fit into memory");
-}
-
-static void *unexpected(struct parser *p, const char *wanted)
-{
-	const struct expr_token *t = &p->lex.tok;
-
-	if (t->type == EXPR_T_BAD)
-		return fail(p, t->pos, "expr.syntax", "%s", t->what);
-	return fail(p, t->pos, "expr.syntax", "expected %s, found %s", wanted,
-		    expr_token_name(t->type));
-}
-
-static bool expect(struct parser *p, enum expr_token_type type)
-{
-	if (p->lex.tok.type != type) {
-		(void)unexpected(p, expr_token_name(type));
-		return false;
-	}
-	expr_lex_next(&p->lex);
-	return true;
-}
-
-static bool at(const struct parser *p, enum expr_token_type type)
-{
-	return p->lex.tok.type == type;
-}
-
-static bool accept(struct parser *p, enum expr_token_type type)
-{
-	if (!at(p, type))
-		return false;
-	expr_lex_next(&p->lex);
-	return true;
-}
-
-static bool enter(struct parser *p)
+static bool enter(struct expr_parser *p)
 {
 	if (++p->depth <= EXPR_MAX_DEPTH)
 		return true;
-	(void)fail(p, p->lex.tok.pos, "expr.too_deep", "more than %d levels", EXPR_MAX_DEPTH);
+	(void)expr_p_fail(p, p->lex.tok.pos, "expr.too_deep", "more than %d levels",
+			  EXPR_MAX_DEPTH);
 	return false;
-}
-
-/* --- nodes --- */
-
-static struct expr_node *node_new(struct parser *p, enum expr_kind kind, uint32_t pos)
-{
-	struct expr_node *n = pb_arena_alloc(p->arena, sizeof(*n));
-
-	if (!n)
-		return no_memory(p);
-	n->kind = (uint8_t)kind;
-	n->pos = pos;
-	n->height = 1;
-	return n;
-}
-
-/* Adds @kid as the last one; *tail is the place where the next one will be linked. */
-static bool node_add(struct parser *p, struct expr_node *n, struct expr_node ***tail,
-		     struct expr_node *kid)
-{
-	if (kid->height + 1 > EXPR_MAX_DEPTH) {
-		(void)fail(p, kid->pos, "expr.too_deep", "more than %d levels", EXPR_MAX_DEPTH);
-		return false;
-	}
-	n->height = (uint16_t)PB_MAX(n->height, kid->height + 1);
-	n->n_kids++;
-	**tail = kid;
-	*tail = &kid->next;
-	return true;
-}
-
-static struct expr_node *node_text(struct parser *p, uint32_t pos, const char *raw, size_t n)
-{
-	struct expr_node *node = node_new(p, EXPR_K_CONST, pos);
-	char *out = node ? pb_arena_alloc(p->arena, n + 1) : NULL;
-	size_t bad = 0;
-	int64_t len;
-
-	if (!out)
-		return no_memory(p);
-	len = expr_unescape(raw, n, out, &bad);
-	if (len < 0)
-		return fail(p, pos + (uint32_t)bad, "expr.syntax", "unknown escape after \\");
-	out[len] = '\0';
-	node->value = expr_text_json(out, (size_t)len);
-	return node;
 }
 
 static struct pb_json number_json(const char *s, size_t n)
@@ -146,21 +29,21 @@ static struct pb_json number_json(const char *s, size_t n)
 	return (struct pb_json){.type = PB_JSON_NUMBER, .len = (uint32_t)n, .s = s};
 }
 
-static struct expr_node *parse_number(struct parser *p)
+static struct expr_node *parse_number(struct expr_parser *p)
 {
 	struct expr_token t = p->lex.tok;
-	struct expr_node *node = node_new(p, EXPR_K_CONST, t.pos);
+	struct expr_node *node = expr_p_node(p, EXPR_K_CONST, t.pos);
 	char *s = node ? pb_arena_memdup(p->arena, p->lex.src + t.pos, t.end - t.pos) : NULL;
 
 	if (!s)
-		return no_memory(p);
+		return expr_p_no_memory(p);
 	node->value = number_json(s, t.end - t.pos);
 	expr_lex_next(&p->lex);
 	return node;
 }
 
 /* -5 is a literal: only so can -9223372036854775808 be written. */
-static struct expr_node *negate_literal(struct parser *p, struct expr_node *node, uint32_t pos)
+static struct expr_node *negate_literal(struct expr_parser *p, struct expr_node *node, uint32_t pos)
 {
 	struct pb_json *v = &node->value;
 	char *s;
@@ -172,21 +55,12 @@ static struct expr_node *negate_literal(struct parser *p, struct expr_node *node
 	}
 	s = pb_arena_printf(p->arena, "-%.*s", (int)v->len, v->s);
 	if (!s)
-		return no_memory(p);
+		return expr_p_no_memory(p);
 	*v = number_json(s, v->len + 1);
 	return node;
 }
 
 /* --- names --- */
-
-static bool name_in(struct pb_slice name, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (pb_slice_eq_str(name, list[i]))
-			return true;
-	}
-	return false;
-}
 
 /* Nothing of a host language can be reached; refusing its words says so at once. */
 static bool is_reserved(struct pb_slice name)
@@ -199,24 +73,10 @@ static bool is_reserved(struct pb_slice name)
 		"debugger",  "super",  "Reflect",   "Proxy",  "Function",   "globalThis",
 		"__proto__", "void",   "prototype", "switch", "constructor"};
 
-	return name_in(name, words, PB_ARRAY_LEN(words));
+	return expr_p_name_in(name, words, PB_ARRAY_LEN(words));
 }
 
-static bool is_reserved_field(struct pb_slice name)
-{
-	static const char *const words[] = {"__proto__", "prototype", "constructor"};
-
-	return name_in(name, words, PB_ARRAY_LEN(words));
-}
-
-static struct pb_slice token_text(const struct parser *p)
-{
-	const struct expr_token *t = &p->lex.tok;
-
-	return pb_slice(p->lex.src + t->pos, t->end - t->pos);
-}
-
-static bool seg_add(struct parser *p, struct expr_node *node, struct expr_seg seg)
+static bool seg_add(struct expr_parser *p, struct expr_node *node, struct expr_seg seg)
 {
 	struct expr_seg *s = pb_arena_alloc(p->arena, sizeof(*s));
 	const struct expr_seg **tail = &node->path.seg;
@@ -224,7 +84,7 @@ static bool seg_add(struct parser *p, struct expr_node *node, struct expr_seg se
 	uint32_t n = 0;
 
 	if (!s) {
-		(void)no_memory(p);
+		(void)expr_p_no_memory(p);
 		return false;
 	}
 	*s = seg;
@@ -235,32 +95,32 @@ static bool seg_add(struct parser *p, struct expr_node *node, struct expr_seg se
 		n++;
 	}
 	if (n >= EXPR_MAX_SEGMENTS) {
-		(void)fail(p, seg.pos, "expr.too_deep", "more than %d fields in a row",
-			   EXPR_MAX_SEGMENTS);
+		(void)expr_p_fail(p, seg.pos, "expr.too_deep", "more than %d fields in a row",
+				  EXPR_MAX_SEGMENTS);
 		return false;
 	}
 	*tail = s;
 	return true;
 }
 
-static bool seg_add_key(struct parser *p, struct expr_node *node, uint32_t pos, const char *key,
-			size_t n)
+static bool seg_add_key(struct expr_parser *p, struct expr_node *node, uint32_t pos,
+			const char *key, size_t n)
 {
 	char *copy = pb_arena_memdup(p->arena, key, n);
 
 	if (!copy) {
-		(void)no_memory(p);
+		(void)expr_p_no_memory(p);
 		return false;
 	}
 	return seg_add(p, node, (struct expr_seg){.key = copy, .key_len = (uint32_t)n, .pos = pos});
 }
 
-static bool ref_add(struct parser *p, enum expr_ref_kind kind, const struct expr_seg *seg)
+static bool ref_add(struct expr_parser *p, enum expr_ref_kind kind, const struct expr_seg *seg)
 {
 	struct expr_ref_node *r = pb_arena_alloc(p->arena, sizeof(*r));
 
 	if (!r) {
-		(void)no_memory(p);
+		(void)expr_p_no_memory(p);
 		return false;
 	}
 	r->ref = (struct expr_ref){
@@ -274,29 +134,29 @@ static bool ref_add(struct parser *p, enum expr_ref_kind kind, const struct expr
 }
 
 /* `steps` and `errors` are only names together with an id, which the planner checks. */
-static struct expr_node *parse_ref(struct parser *p, struct expr_node *node)
+static struct expr_node *parse_ref(struct expr_parser *p, struct expr_node *node)
 {
 	enum expr_ref_kind kind = node->path.root == EXPR_R_STEP ? EXPR_REF_STEP : EXPR_REF_ERROR;
 	uint32_t pos;
 
-	if (accept(p, EXPR_T_LBRACKET)) {
+	if (expr_p_accept(p, EXPR_T_LBRACKET)) {
 		struct expr_node *key;
 
-		if (!at(p, EXPR_T_STRING))
-			return unexpected(p, "a step id in quotes");
+		if (!expr_p_at(p, EXPR_T_STRING))
+			return expr_p_unexpected(p, "a step id in quotes");
 		pos = p->lex.tok.pos;
-		key = node_text(p, pos, p->lex.src + pos + 1, p->lex.tok.end - pos - 2);
+		key = expr_p_text(p, pos, p->lex.src + pos + 1, p->lex.tok.end - pos - 2);
 		if (!key || !seg_add_key(p, node, pos, key->value.s, key->value.len))
 			return NULL;
 		expr_lex_next(&p->lex);
-		if (!expect(p, EXPR_T_RBRACKET))
+		if (!expr_p_expect(p, EXPR_T_RBRACKET))
 			return NULL;
 	} else {
-		if (!accept(p, EXPR_T_DOT) && !accept(p, EXPR_T_SAFE_DOT))
-			return unexpected(p, "'.' and a step id");
-		if (!at(p, EXPR_T_NAME))
-			return unexpected(p, "a step id");
-		if (!seg_add_key(p, node, p->lex.tok.pos, token_text(p).p, token_text(p).len))
+		if (!expr_p_accept(p, EXPR_T_DOT) && !expr_p_accept(p, EXPR_T_SAFE_DOT))
+			return expr_p_unexpected(p, "'.' and a step id");
+		if (!expr_p_at(p, EXPR_T_NAME))
+			return expr_p_unexpected(p, "a step id");
+		if (!seg_add_key(p, node, p->lex.tok.pos, expr_p_token(p).p, expr_p_token(p).len))
 			return NULL;
 		expr_lex_next(&p->lex);
 	}
@@ -312,7 +172,7 @@ static const struct {
 	{"vars", EXPR_R_VARS},       {"execution", EXPR_R_EXECUTION}, {"now", EXPR_R_NOW},
 };
 
-static bool resolve_local(const struct parser *p, struct pb_slice name, uint8_t *ret_slot)
+static bool resolve_local(const struct expr_parser *p, struct pb_slice name, uint8_t *ret_slot)
 {
 	for (uint32_t i = p->n_locals; i-- > 0;) {
 		if (pb_slice_eq(p->locals[i], name)) {
@@ -323,11 +183,11 @@ static bool resolve_local(const struct parser *p, struct pb_slice name, uint8_t 
 	return false;
 }
 
-static struct expr_node *parse_root(struct parser *p)
+static struct expr_node *parse_root(struct expr_parser *p)
 {
-	struct pb_slice name = token_text(p);
+	struct pb_slice name = expr_p_token(p);
 	uint32_t pos = p->lex.tok.pos;
-	struct expr_node *node = node_new(p, EXPR_K_PATH, pos);
+	struct expr_node *node = expr_p_node(p, EXPR_K_PATH, pos);
 	uint8_t slot = 0;
 
 	if (!node)
@@ -337,8 +197,8 @@ static struct expr_node *parse_root(struct parser *p)
 		node->path.root = EXPR_R_LOCAL;
 		node->path.slot = slot;
 	} else if (is_reserved(name)) {
-		return fail(p, pos, "expr.syntax", "'%.*s' is not a word of this language",
-			    (int)name.len, name.p);
+		return expr_p_fail(p, pos, "expr.syntax", "'%.*s' is not a word of this language",
+				   (int)name.len, name.p);
 	}
 	for (size_t i = 0; i < PB_ARRAY_LEN(roots) && node->path.root == EXPR_R_BODY; i++) {
 		if (pb_slice_eq_str(name, roots[i].name))
@@ -355,7 +215,7 @@ static struct expr_node *parse_root(struct parser *p)
 /* --- calls and arrows --- */
 
 /* Looks for `x =>` or `(a, b) =>` without consuming anything. */
-static bool is_arrow_ahead(const struct parser *p)
+static bool is_arrow_ahead(const struct expr_parser *p)
 {
 	struct expr_lex l = p->lex;
 	bool paren = l.tok.type == EXPR_T_LPAREN;
@@ -376,25 +236,27 @@ static bool is_arrow_ahead(const struct parser *p)
 	return l.tok.type == EXPR_T_ARROW;
 }
 
-static bool arrow_param(struct parser *p, struct expr_node *arrow, uint32_t max)
+static bool arrow_param(struct expr_parser *p, struct expr_node *arrow, uint32_t max)
 {
-	struct pb_slice name = token_text(p);
+	struct pb_slice name = expr_p_token(p);
 
-	if (!at(p, EXPR_T_NAME)) {
-		(void)unexpected(p, "a parameter name");
+	if (!expr_p_at(p, EXPR_T_NAME)) {
+		(void)expr_p_unexpected(p, "a parameter name");
 		return false;
 	}
 	if (is_reserved(name)) {
-		(void)fail(p, p->lex.tok.pos, "expr.syntax", "this name is not allowed here");
+		(void)expr_p_fail(p, p->lex.tok.pos, "expr.syntax",
+				  "this name is not allowed here");
 		return false;
 	}
 	if (arrow->arrow.n_params >= max) {
-		(void)fail(p, p->lex.tok.pos, "expr.arity", "the arrow takes at most %u parameters",
-			   max);
+		(void)expr_p_fail(p, p->lex.tok.pos, "expr.arity",
+				  "the arrow takes at most %u parameters", max);
 		return false;
 	}
 	if (p->n_locals >= EXPR_MAX_LOCALS) {
-		(void)fail(p, p->lex.tok.pos, "expr.too_deep", "too many arrows in each other");
+		(void)expr_p_fail(p, p->lex.tok.pos, "expr.too_deep",
+				  "too many arrows in each other");
 		return false;
 	}
 	p->locals[p->n_locals++] = name;
@@ -403,73 +265,73 @@ static bool arrow_param(struct parser *p, struct expr_node *arrow, uint32_t max)
 	return true;
 }
 
-static bool arrow_params(struct parser *p, struct expr_node *arrow, uint32_t max)
+static bool arrow_params(struct expr_parser *p, struct expr_node *arrow, uint32_t max)
 {
-	if (!accept(p, EXPR_T_LPAREN))
+	if (!expr_p_accept(p, EXPR_T_LPAREN))
 		return arrow_param(p, arrow, max);
-	if (accept(p, EXPR_T_RPAREN))
+	if (expr_p_accept(p, EXPR_T_RPAREN))
 		return true;
 	do {
 		if (!arrow_param(p, arrow, max))
 			return false;
-	} while (accept(p, EXPR_T_COMMA));
-	return expect(p, EXPR_T_RPAREN);
+	} while (expr_p_accept(p, EXPR_T_COMMA));
+	return expr_p_expect(p, EXPR_T_RPAREN);
 }
 
-static struct expr_node *parse_arrow(struct parser *p, const struct expr_fn_def *fn)
+static struct expr_node *parse_arrow(struct expr_parser *p, const struct expr_fn_def *fn)
 {
-	struct expr_node *arrow = node_new(p, EXPR_K_ARROW, p->lex.tok.pos), *body;
+	struct expr_node *arrow = expr_p_node(p, EXPR_K_ARROW, p->lex.tok.pos), *body;
 	struct expr_node **tail = arrow ? &arrow->kid : NULL;
 	uint32_t n_locals = p->n_locals;
 
 	if (!arrow)
 		return NULL;
 	arrow->arrow.slot = (uint8_t)n_locals;
-	if (!arrow_params(p, arrow, fn->arrow_params) || !expect(p, EXPR_T_ARROW))
+	if (!arrow_params(p, arrow, fn->arrow_params) || !expr_p_expect(p, EXPR_T_ARROW))
 		return NULL;
 	/* the evaluator binds two slots whether they are named or not */
 	p->n_locals = n_locals + EXPR_MAX_CALL_PARAMS;
 	if (p->n_locals > EXPR_MAX_LOCALS)
-		return fail(p, arrow->pos, "expr.too_deep", "too many arrows in each other");
+		return expr_p_fail(p, arrow->pos, "expr.too_deep", "too many arrows in each other");
 	for (uint32_t i = n_locals + arrow->arrow.n_params; i < p->n_locals; i++)
 		p->locals[i] = pb_slice("", 0);
-	body = parse_expr(p);
+	body = expr_p_expr(p);
 	p->n_locals = n_locals;
-	if (!body || !node_add(p, arrow, &tail, body))
+	if (!body || !expr_p_add(p, arrow, &tail, body))
 		return NULL;
 	return arrow;
 }
 
-static struct expr_node *parse_arg(struct parser *p, const struct expr_fn_def *fn, uint32_t i)
+static struct expr_node *parse_arg(struct expr_parser *p, const struct expr_fn_def *fn, uint32_t i)
 {
 	bool ahead = is_arrow_ahead(p);
 
 	if (ahead && i == fn->arrow)
 		return parse_arrow(p, fn);
 	if (ahead)
-		return fail(p, p->lex.tok.pos, "expr.syntax",
-			    "an arrow cannot be argument %u of %s", i + 1, fn->name);
+		return expr_p_fail(p, p->lex.tok.pos, "expr.syntax",
+				   "an arrow cannot be argument %u of %s", i + 1, fn->name);
 	if (i == fn->arrow && !fn->arrow_or_value)
-		return fail(p, p->lex.tok.pos, "expr.syntax",
-			    "argument %u of %s must be an arrow: x => ...", i + 1, fn->name);
-	return parse_expr(p);
+		return expr_p_fail(p, p->lex.tok.pos, "expr.syntax",
+				   "argument %u of %s must be an arrow: x => ...", i + 1, fn->name);
+	return expr_p_expr(p);
 }
 
-static struct expr_node *check_arity(struct parser *p, struct expr_node *call)
+static struct expr_node *check_arity(struct expr_parser *p, struct expr_node *call)
 {
 	const struct expr_fn_def *fn = call->call.fn;
 
 	if (call->n_kids >= fn->min && call->n_kids <= fn->max)
 		return call;
-	return fail(p, call->pos, "expr.arity", "%s takes %u to %u arguments (%s), not %u",
-		    fn->name, fn->min, fn->max, fn->signature, call->n_kids);
+	return expr_p_fail(p, call->pos, "expr.arity", "%s takes %u to %u arguments (%s), not %u",
+			   fn->name, fn->min, fn->max, fn->signature, call->n_kids);
 }
 
 /* The name is the current token, '(' the next one; @receiver may be NULL. */
-static struct expr_node *parse_call(struct parser *p, struct expr_node *receiver, bool safe)
+static struct expr_node *parse_call(struct expr_parser *p, struct expr_node *receiver, bool safe)
 {
-	struct pb_slice name = token_text(p);
-	struct expr_node *call = node_new(p, EXPR_K_CALL, p->lex.tok.pos), *arg;
+	struct pb_slice name = expr_p_token(p);
+	struct expr_node *call = expr_p_node(p, EXPR_K_CALL, p->lex.tok.pos), *arg;
 	struct expr_node **tail = call ? &call->kid : NULL;
 
 	if (!call)
@@ -477,26 +339,27 @@ static struct expr_node *parse_call(struct parser *p, struct expr_node *receiver
 	call->call.fn = expr_fn_find(name.p, name.len);
 	call->call.safe = safe;
 	if (!call->call.fn)
-		return fail(p, call->pos, "expr.unknown_function", "there is no function '%.*s'",
-			    (int)PB_MIN(name.len, 64), name.p);
-	if (receiver && !node_add(p, call, &tail, receiver))
+		return expr_p_fail(p, call->pos, "expr.unknown_function",
+				   "there is no function '%.*s'", (int)PB_MIN(name.len, 64),
+				   name.p);
+	if (receiver && !expr_p_add(p, call, &tail, receiver))
 		return NULL;
 	expr_lex_next(&p->lex);
 	expr_lex_next(&p->lex);
-	if (accept(p, EXPR_T_RPAREN))
+	if (expr_p_accept(p, EXPR_T_RPAREN))
 		return check_arity(p, call);
 	do {
 		if (call->n_kids >= EXPR_MAX_ARGS)
-			return fail(p, p->lex.tok.pos, "expr.arity", "more than %d arguments",
-				    EXPR_MAX_ARGS);
+			return expr_p_fail(p, p->lex.tok.pos, "expr.arity",
+					   "more than %d arguments", EXPR_MAX_ARGS);
 		arg = parse_arg(p, call->call.fn, call->n_kids);
-		if (!arg || !node_add(p, call, &tail, arg))
+		if (!arg || !expr_p_add(p, call, &tail, arg))
 			return NULL;
-	} while (accept(p, EXPR_T_COMMA));
-	return expect(p, EXPR_T_RPAREN) ? check_arity(p, call) : NULL;
+	} while (expr_p_accept(p, EXPR_T_COMMA));
+	return expr_p_expect(p, EXPR_T_RPAREN) ? check_arity(p, call) : NULL;
 }
 
-static bool is_call_ahead(const struct parser *p)
+static bool is_call_ahead(const struct expr_parser *p)
 {
 	struct expr_lex l = p->lex;
 
@@ -506,32 +369,32 @@ static bool is_call_ahead(const struct parser *p)
 
 /* --- after a value: .name ?.name .fn() [index] --- */
 
-static struct expr_node *as_path(struct parser *p, struct expr_node *left)
+static struct expr_node *as_path(struct expr_parser *p, struct expr_node *left)
 {
 	struct expr_node *node, **tail;
 
 	if (left->kind == EXPR_K_PATH)
 		return left;
-	node = node_new(p, EXPR_K_PATH, left->pos);
+	node = expr_p_node(p, EXPR_K_PATH, left->pos);
 	if (!node)
 		return NULL;
 	node->path.root = EXPR_R_KID;
 	tail = &node->kid;
-	return node_add(p, node, &tail, left) ? node : NULL;
+	return expr_p_add(p, node, &tail, left) ? node : NULL;
 }
 
-static struct expr_node *parse_field(struct parser *p, struct expr_node *left, bool safe)
+static struct expr_node *parse_field(struct expr_parser *p, struct expr_node *left, bool safe)
 {
 	struct pb_slice name;
 	uint32_t pos = p->lex.tok.pos;
 
-	if (!at(p, EXPR_T_NAME))
-		return unexpected(p, "a field or function name");
-	name = token_text(p);
-	if (is_reserved_field(name))
-		return fail(p, pos, "expr.syntax",
-			    "'.%.*s' is not allowed; a field of that name is [\"%.*s\"]",
-			    (int)name.len, name.p, (int)name.len, name.p);
+	if (!expr_p_at(p, EXPR_T_NAME))
+		return expr_p_unexpected(p, "a field or function name");
+	name = expr_p_token(p);
+	if (expr_p_is_reserved_field(name))
+		return expr_p_fail(p, pos, "expr.syntax",
+				   "'.%.*s' is not allowed; a field of that name is [\"%.*s\"]",
+				   (int)name.len, name.p, (int)name.len, name.p);
 	if (is_call_ahead(p))
 		return parse_call(p, left, safe);
 	left = as_path(p, left);
@@ -541,17 +404,18 @@ static struct expr_node *parse_field(struct parser *p, struct expr_node *left, b
 	return left;
 }
 
-static struct expr_node *parse_index(struct parser *p, struct expr_node *left)
+static struct expr_node *parse_index(struct expr_parser *p, struct expr_node *left)
 {
 	struct expr_seg seg = {.pos = p->lex.tok.pos};
 	struct expr_node *index;
 
 	left = as_path(p, left);
-	index = left ? parse_expr(p) : NULL;
-	if (!index || !expect(p, EXPR_T_RBRACKET))
+	index = left ? expr_p_expr(p) : NULL;
+	if (!index || !expr_p_expect(p, EXPR_T_RBRACKET))
 		return NULL;
 	if (index->height + 1 > EXPR_MAX_DEPTH)
-		return fail(p, index->pos, "expr.too_deep", "more than %d levels", EXPR_MAX_DEPTH);
+		return expr_p_fail(p, index->pos, "expr.too_deep", "more than %d levels",
+				   EXPR_MAX_DEPTH);
 	left->height = (uint16_t)PB_MAX(left->height, index->height + 1);
 	if (index->kind == EXPR_K_CONST && index->value.type == PB_JSON_STRING) {
 		seg.key = index->value.s;
@@ -564,21 +428,21 @@ static struct expr_node *parse_index(struct parser *p, struct expr_node *left)
 	return seg_add(p, left, seg) ? left : NULL;
 }
 
-static struct expr_node *parse_postfix(struct parser *p, struct expr_node *left)
+static struct expr_node *parse_postfix(struct expr_parser *p, struct expr_node *left)
 {
 	while (left) {
-		if (accept(p, EXPR_T_DOT)) {
+		if (expr_p_accept(p, EXPR_T_DOT)) {
 			left = parse_field(p, left, false);
-		} else if (accept(p, EXPR_T_SAFE_DOT)) {
-			left = accept(p, EXPR_T_LBRACKET) ? parse_index(p, left)
-							  : parse_field(p, left, true);
-		} else if (accept(p, EXPR_T_LBRACKET)) {
+		} else if (expr_p_accept(p, EXPR_T_SAFE_DOT)) {
+			left = expr_p_accept(p, EXPR_T_LBRACKET) ? parse_index(p, left)
+								 : parse_field(p, left, true);
+		} else if (expr_p_accept(p, EXPR_T_LBRACKET)) {
 			left = parse_index(p, left);
-		} else if (at(p, EXPR_T_LPAREN)) {
-			return fail(p, p->lex.tok.pos, "expr.syntax",
-				    "only named functions can be called");
-		} else if (at(p, EXPR_T_BACKTICK) || at(p, EXPR_T_STRING)) {
-			return unexpected(p, "an operator");
+		} else if (expr_p_at(p, EXPR_T_LPAREN)) {
+			return expr_p_fail(p, p->lex.tok.pos, "expr.syntax",
+					   "only named functions can be called");
+		} else if (expr_p_at(p, EXPR_T_BACKTICK) || expr_p_at(p, EXPR_T_STRING)) {
+			return expr_p_unexpected(p, "an operator");
 		} else {
 			break;
 		}
@@ -586,162 +450,9 @@ static struct expr_node *parse_postfix(struct parser *p, struct expr_node *left)
 	return left;
 }
 
-/* --- literals --- */
-
-static struct expr_node *parse_array(struct parser *p)
+static struct expr_node *parse_word(struct expr_parser *p)
 {
-	struct expr_node *node = node_new(p, EXPR_K_ARRAY, p->lex.tok.pos), *kid;
-	struct expr_node **tail = node ? &node->kid : NULL;
-
-	if (!node)
-		return NULL;
-	expr_lex_next(&p->lex);
-	while (!at(p, EXPR_T_RBRACKET)) {
-		kid = parse_expr(p);
-		if (!kid || !node_add(p, node, &tail, kid))
-			return NULL;
-		if (!accept(p, EXPR_T_COMMA))
-			break;
-	}
-	return expect(p, EXPR_T_RBRACKET) ? node : NULL;
-}
-
-static bool parse_key(struct parser *p, struct expr_key *ret)
-{
-	const struct expr_token t = p->lex.tok;
-	struct expr_node *text;
-
-	if (t.type == EXPR_T_NAME && !is_reserved_field(token_text(p))) {
-		ret->len = t.end - t.pos;
-		ret->p = pb_arena_memdup(p->arena, p->lex.src + t.pos, ret->len);
-		if (!ret->p)
-			(void)no_memory(p);
-	} else if (t.type == EXPR_T_STRING) {
-		text = node_text(p, t.pos, p->lex.src + t.pos + 1, t.end - t.pos - 2);
-		if (!text)
-			return false;
-		*ret = (struct expr_key){text->value.s, text->value.len};
-	} else {
-		(void)unexpected(p, "a key");
-	}
-	if (p->fault->code)
-		return false;
-	expr_lex_next(&p->lex);
-	return true;
-}
-
-/* Doubles when n is a power of two: growing in an arena wastes at most as much again. */
-static struct expr_key *keys_grow(struct parser *p, struct expr_key *keys, uint32_t n)
-{
-	struct expr_key *more;
-
-	if (n & (n - 1))
-		return keys;
-	more = pb_arena_calloc(p->arena, n ? (size_t)n * 2 : 1, sizeof(*more));
-	if (!more)
-		return no_memory(p);
-	if (n)
-		memcpy(more, keys, n * sizeof(*more));
-	return more;
-}
-
-static bool key_is_new(struct parser *p, const struct expr_key *keys, uint32_t n, uint32_t pos)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		if (keys[i].len == keys[n].len && !memcmp(keys[i].p, keys[n].p, keys[n].len)) {
-			(void)fail(p, pos, "expr.syntax", "the key stands twice in the object");
-			return false;
-		}
-	}
-	return true;
-}
-
-static struct expr_node *parse_object(struct parser *p)
-{
-	struct expr_node *node = node_new(p, EXPR_K_OBJECT, p->lex.tok.pos), *kid;
-	struct expr_node **tail = node ? &node->kid : NULL;
-	struct expr_key *keys = NULL;
-
-	if (!node)
-		return NULL;
-	expr_lex_next(&p->lex);
-	while (!at(p, EXPR_T_RBRACE)) {
-		uint32_t n = node->n_kids, pos = p->lex.tok.pos;
-
-		if (n >= 256)
-			return fail(p, pos, "expr.too_long", "more than 256 keys");
-		keys = keys_grow(p, keys, n);
-		if (!keys || !parse_key(p, &keys[n]) || !key_is_new(p, keys, n, pos) ||
-		    !expect(p, EXPR_T_COLON))
-			return NULL;
-		kid = parse_expr(p);
-		if (!kid || !node_add(p, node, &tail, kid))
-			return NULL;
-		if (!accept(p, EXPR_T_COMMA))
-			break;
-	}
-	node->keys = keys;
-	return expect(p, EXPR_T_RBRACE) ? node : NULL;
-}
-
-/* Up to '`' or "${"; false when the text has no end. */
-static bool scan_text(const struct expr_lex *lex, uint32_t *pos)
-{
-	for (; *pos < lex->len; ++*pos) {
-		if (lex->src[*pos] == '`')
-			return true;
-		if (lex->src[*pos] == '$' && *pos + 1 < lex->len && lex->src[*pos + 1] == '{')
-			return true;
-		if (lex->src[*pos] == '\\')
-			++*pos;
-	}
-	return false;
-}
-
-static struct expr_node *parse_text_hole(struct parser *p, uint32_t *pos)
-{
-	struct expr_node *kid;
-
-	p->lex.pos = *pos + 2;
-	expr_lex_next(&p->lex);
-	kid = parse_expr(p);
-	if (!kid)
-		return NULL;
-	if (!at(p, EXPR_T_RBRACE))
-		return unexpected(p, "'}'");
-	*pos = p->lex.tok.end;
-	return kid;
-}
-
-static struct expr_node *parse_backtick(struct parser *p)
-{
-	struct expr_node *node = node_new(p, EXPR_K_TEXT, p->lex.tok.pos), *kid;
-	struct expr_node **tail = node ? &node->kid : NULL;
-	uint32_t pos = p->lex.tok.end, start;
-
-	for (; node;) {
-		start = pos;
-		if (!scan_text(&p->lex, &pos) || pos >= p->lex.len)
-			return fail(p, node->pos, "expr.syntax", "text in backticks has no end");
-		if (pos > start) {
-			kid = node_text(p, start, p->lex.src + start, pos - start);
-			if (!kid || !node_add(p, node, &tail, kid))
-				return NULL;
-		}
-		if (p->lex.src[pos] == '`')
-			break;
-		kid = parse_text_hole(p, &pos);
-		if (!kid || !node_add(p, node, &tail, kid))
-			return NULL;
-	}
-	p->lex.pos = pos + 1;
-	expr_lex_next(&p->lex);
-	return node;
-}
-
-static struct expr_node *parse_word(struct parser *p)
-{
-	struct pb_slice name = token_text(p);
+	struct pb_slice name = expr_p_token(p);
 	struct expr_node *node;
 
 	if (is_call_ahead(p))
@@ -749,7 +460,7 @@ static struct expr_node *parse_word(struct parser *p)
 	if (!pb_slice_eq_str(name, "null") && !pb_slice_eq_str(name, "true") &&
 	    !pb_slice_eq_str(name, "false"))
 		return parse_root(p);
-	node = node_new(p, EXPR_K_CONST, p->lex.tok.pos);
+	node = expr_p_node(p, EXPR_K_CONST, p->lex.tok.pos);
 	if (!node)
 		return NULL;
 	node->value = name.p[0] == 'n' ? expr_null() : expr_bool(name.p[0] == 't');
@@ -757,7 +468,7 @@ static struct expr_node *parse_word(struct parser *p)
 	return node;
 }
 
-static struct expr_node *parse_primary(struct parser *p)
+static struct expr_node *parse_primary(struct expr_parser *p)
 {
 	const struct expr_token t = p->lex.tok;
 	struct expr_node *node;
@@ -768,27 +479,27 @@ static struct expr_node *parse_primary(struct parser *p)
 	case EXPR_T_NUMBER:
 		return parse_number(p);
 	case EXPR_T_STRING:
-		node = node_text(p, t.pos + 1, p->lex.src + t.pos + 1, t.end - t.pos - 2);
+		node = expr_p_text(p, t.pos + 1, p->lex.src + t.pos + 1, t.end - t.pos - 2);
 		expr_lex_next(&p->lex);
 		return node;
 	case EXPR_T_BACKTICK:
-		return parse_backtick(p);
+		return expr_p_backtick(p);
 	case EXPR_T_LBRACKET:
-		return parse_array(p);
+		return expr_p_array(p);
 	case EXPR_T_LBRACE:
-		return parse_object(p);
+		return expr_p_object(p);
 	case EXPR_T_LPAREN:
 		expr_lex_next(&p->lex);
-		node = parse_expr(p);
-		return node && expect(p, EXPR_T_RPAREN) ? node : NULL;
+		node = expr_p_expr(p);
+		return node && expr_p_expect(p, EXPR_T_RPAREN) ? node : NULL;
 	default:
-		return unexpected(p, "a value");
+		return expr_p_unexpected(p, "a value");
 	}
 }
 
 /* --- operators --- */
 
-static struct expr_node *parse_unary(struct parser *p)
+static struct expr_node *parse_unary(struct expr_parser *p)
 {
 	const struct expr_token t = p->lex.tok;
 	struct expr_node *node, *kid, **tail;
@@ -798,7 +509,7 @@ static struct expr_node *parse_unary(struct parser *p)
 	if (!enter(p))
 		return NULL;
 	expr_lex_next(&p->lex);
-	if (t.type == EXPR_T_SUB && at(p, EXPR_T_NUMBER) && p->lex.tok.pos == t.end) {
+	if (t.type == EXPR_T_SUB && expr_p_at(p, EXPR_T_NUMBER) && p->lex.tok.pos == t.end) {
 		kid = parse_number(p);
 		p->depth--;
 		return kid ? parse_postfix(p, negate_literal(p, kid, t.pos)) : NULL;
@@ -807,9 +518,9 @@ static struct expr_node *parse_unary(struct parser *p)
 	p->depth--;
 	if (!kid)
 		return NULL;
-	node = node_new(p, t.type == EXPR_T_NOT ? EXPR_K_NOT : EXPR_K_NEG, t.pos);
+	node = expr_p_node(p, t.type == EXPR_T_NOT ? EXPR_K_NOT : EXPR_K_NEG, t.pos);
 	tail = node ? &node->kid : NULL;
-	return node && node_add(p, node, &tail, kid) ? node : NULL;
+	return node && expr_p_add(p, node, &tail, kid) ? node : NULL;
 }
 
 struct binary {
@@ -841,7 +552,7 @@ static struct binary binary_of(enum expr_token_type type)
 	return table[type];
 }
 
-static struct expr_node *parse_binary(struct parser *p, uint8_t min_level)
+static struct expr_node *parse_binary(struct expr_parser *p, uint8_t min_level)
 {
 	struct expr_node *left, *right, *chain = NULL, **tail = NULL;
 	uint8_t chain_level = 0;
@@ -858,14 +569,14 @@ static struct expr_node *parse_binary(struct parser *p, uint8_t min_level)
 		if (!right)
 			return NULL;
 		if (!chain || chain_level != b.level) {
-			chain = node_new(p, b.kind, pos);
+			chain = expr_p_node(p, b.kind, pos);
 			tail = chain ? &chain->kid : NULL;
-			if (!chain || !node_add(p, chain, &tail, left))
+			if (!chain || !expr_p_add(p, chain, &tail, left))
 				return NULL;
 			chain_level = b.level;
 		}
 		right->op = b.op;
-		if (!node_add(p, chain, &tail, right))
+		if (!expr_p_add(p, chain, &tail, right))
 			return NULL;
 		left = chain;
 	}
@@ -873,54 +584,55 @@ static struct expr_node *parse_binary(struct parser *p, uint8_t min_level)
 	return left;
 }
 
-static struct expr_node *parse_cond(struct parser *p, struct expr_node *test)
+static struct expr_node *parse_cond(struct expr_parser *p, struct expr_node *test)
 {
-	struct expr_node *node = node_new(p, EXPR_K_COND, p->lex.tok.pos), *yes, *no;
+	struct expr_node *node = expr_p_node(p, EXPR_K_COND, p->lex.tok.pos), *yes, *no;
 	struct expr_node **tail = node ? &node->kid : NULL;
 
 	if (!node || !enter(p))
 		return NULL;
 	expr_lex_next(&p->lex);
-	yes = parse_expr(p);
-	if (!yes || !expect(p, EXPR_T_COLON))
+	yes = expr_p_expr(p);
+	if (!yes || !expr_p_expect(p, EXPR_T_COLON))
 		return NULL;
-	no = parse_expr(p);
+	no = expr_p_expr(p);
 	p->depth--;
-	if (!no || !node_add(p, node, &tail, test) || !node_add(p, node, &tail, yes) ||
-	    !node_add(p, node, &tail, no))
+	if (!no || !expr_p_add(p, node, &tail, test) || !expr_p_add(p, node, &tail, yes) ||
+	    !expr_p_add(p, node, &tail, no))
 		return NULL;
 	return node;
 }
 
-static struct expr_node *parse_expr(struct parser *p)
+struct expr_node *expr_p_expr(struct expr_parser *p)
 {
 	struct expr_node *node = parse_binary(p, 1);
 
-	return node && at(p, EXPR_T_QUESTION) ? parse_cond(p, node) : node;
+	return node && expr_p_at(p, EXPR_T_QUESTION) ? parse_cond(p, node) : node;
 }
 
 /* True when the current token is the first of "}}". */
-static bool at_close(const struct parser *p)
+static bool at_close(const struct expr_parser *p)
 {
 	const struct expr_lex *l = &p->lex;
 
-	return at(p, EXPR_T_RBRACE) && l->tok.end < l->len && l->src[l->tok.end] == '}';
+	return expr_p_at(p, EXPR_T_RBRACE) && l->tok.end < l->len && l->src[l->tok.end] == '}';
 }
 
 bool expr_parse(struct pb_arena *arena, const char *src, size_t n, size_t pos, bool braces,
 		const char *pointer, struct expr_refs *refs, struct expr_node **ret,
 		size_t *ret_end, struct expr_fault *fault)
 {
-	struct parser p = {.arena = arena, .pointer = pointer, .refs = refs, .fault = fault};
+	struct expr_parser p = {.arena = arena, .pointer = pointer, .refs = refs, .fault = fault};
 	struct expr_node *node;
 
 	*fault = (struct expr_fault){0};
 	expr_lex_init(&p.lex, src, (uint32_t)n, (uint32_t)pos);
-	node = parse_expr(&p);
+	node = expr_p_expr(&p);
 	if (!node)
 		return false;
-	if (braces ? !at_close(&p) : !at(&p, EXPR_T_END)) {
-		(void)unexpected(&p, braces ? "an operator or '}}'" : "an operator or the end");
+	if (braces ? !at_close(&p) : !expr_p_at(&p, EXPR_T_END)) {
+		(void)expr_p_unexpected(&p,
+					braces ? "an operator or '}}'" : "an operator or the end");
 		return false;
 	}
 	*ret = node;

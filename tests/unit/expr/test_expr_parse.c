@@ -137,7 +137,8 @@ static const struct {
 /* Twice as deep as allowed, and a hundred times: the same clear fault. 10^6 nested calls are E03. */
 START_TEST(parse__bounds_depth)
 {
-	static const size_t counts[] = {130, 6000, 1000000};
+	/* the million is one form's only: building the text is what takes long */
+	const size_t counts[] = {130, 6000, _i == 2 ? 1000000 : 20000};
 
 	for (size_t i = 0; i < PB_ARRAY_LEN(counts); i++) {
 		pb_autofree char *text =
