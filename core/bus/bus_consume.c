@@ -134,14 +134,25 @@ static void refuse(struct bus *b, natsMsg *msg)
 		(void)natsConnection_PublishString(b->sub, reply, "+TERM");
 }
 
-static void arrive(struct bus *b, struct bus_msg *m, uint32_t slot, uint32_t generation)
+/* The server serves requests in their order, so what arrives belongs to the oldest one. */
+static void count_down(struct bus *b)
+{
+	struct bus_pull *oldest = NULL;
+
+	for (size_t i = 0; i < BUS_PULLS_MAX; i++)
+		if (b->pulls[i].left && (!oldest || b->pulls[i].deadline_us < oldest->deadline_us))
+			oldest = &b->pulls[i];
+	if (!oldest)
+		return;
+	oldest->left--;
+	b->asked--;
+}
+
+static void arrive(struct bus *b, struct bus_msg *m)
 {
 	pb_lock(&b->lock);
 	b->silent = 0;
-	if (b->pulls[slot].generation == generation && b->pulls[slot].left) {
-		b->pulls[slot].left--;
-		b->asked--;
-	}
+	count_down(b);
 	if (m) {
 		b->room -= b->room > 0;
 		b->status.delivered++;
@@ -151,39 +162,42 @@ static void arrive(struct bus *b, struct bus_msg *m, uint32_t slot, uint32_t gen
 	pb_unlock(&b->lock);
 }
 
+static void on_status(struct bus *b, natsMsg *msg)
+{
+	uint32_t slot = 0, generation = 0;
+	const char *status = NULL;
+
+	if (!bus_token_read(natsMsg_GetSubject(msg), b->pull_inbox, &slot, &generation) ||
+	    slot >= BUS_PULLS_MAX)
+		return;
+	(void)natsMsgHeader_Get(msg, "Status", &status);
+	pb_lock(&b->lock);
+	end_pull(b, slot, generation);
+	b->silent = 0;
+	if (!pb_str_eq(status, "408") && !pb_str_eq(status, "100")) {
+		b->check_now = true; /* the consumer may be gone */
+		b->stream_ok = false;
+		pb_cond_signal(&b->wake_control);
+	}
+	pb_cond_signal(&b->wake_rx);
+	pb_unlock(&b->lock);
+}
+
 void bus_on_delivery(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg)
 {
 	struct bus *b = arg;
-	uint32_t slot = 0, generation = 0;
 
 	(void)nc;
 	(void)sub;
 	PB_CHECK_MAGIC(b, BUS_MAGIC);
-	if (!bus_token_read(natsMsg_GetSubject(msg), b->pull_inbox, &slot, &generation) ||
-	    slot >= BUS_PULLS_MAX) {
-		natsMsg_Destroy(msg);
-		return;
-	}
 	if (is_status(msg)) {
-		const char *status = NULL;
-
-		(void)natsMsgHeader_Get(msg, "Status", &status);
-		pb_lock(&b->lock);
-		end_pull(b, slot, generation);
-		b->silent = 0;
-		if (!pb_str_eq(status, "408") && !pb_str_eq(status, "100")) {
-			b->check_now = true; /* the consumer may be gone */
-			b->stream_ok = false;
-			pb_cond_signal(&b->wake_control);
-		}
-		pb_cond_signal(&b->wake_rx);
-		pb_unlock(&b->lock);
+		on_status(b, msg);
 	} else {
 		struct bus_msg *m = msg_read(msg);
 
 		if (!m)
 			refuse(b, msg);
-		arrive(b, m, slot, generation);
+		arrive(b, m);
 	}
 	natsMsg_Destroy(msg);
 }

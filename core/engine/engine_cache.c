@@ -109,11 +109,11 @@ enum pb_status engine_cache_get(struct engine_cache *c, struct pb_uuid tenant,
 	pb_auto_arena arena;
 	enum pb_status st;
 
+	pb_arena_init(&arena, 4 * STORE_DEFINITION_BYTES); /* allocates nothing yet */
 	if (plan) {
 		*ret = plan;
 		return PB_OK;
 	}
-	pb_arena_init(&arena, 4 * STORE_DEFINITION_BYTES);
 	pb_problems_init(&problems, &arena, 1);
 	st = store_workflow_definition(c->pool, tenant, workflow, version, &arena, &definition,
 				       err);

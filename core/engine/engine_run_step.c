@@ -108,6 +108,8 @@ static struct pb_slice text_of(struct engine_run *r, const struct pb_json *json)
 {
 	pb_auto_buf text = PB_BUF_INIT;
 
+	if (!json)
+		return pb_slice(NULL, 0);
 	text.limit = STORE_VALUE_BYTES;
 	if (!pb_json_write(&text, json))
 		return pb_slice(NULL, 0);
@@ -137,6 +139,8 @@ void run_evaluate(struct engine_run *r, const struct engine_core_cmd *cmd)
 
 	if (!evaluate_with(r, cmd->step, &value))
 		return;
+	/* what went in: for `if` the value that was judged, for `set` the expressions as written */
+	s->input = text_of(r, is_if ? value : r->plan->steps[cmd->step].model->with);
 	if (is_if) {
 		bool yes = expr_truthy(pb_json_get(value, "condition"));
 
