@@ -397,7 +397,7 @@ static bool read_quarantine(struct http_req *req, const struct pb_json *body,
 	/* an operation of an older version may still have to be let out */
 	if (!operation || *ret_lift || connector_manifest_action(m, operation, strlen(operation)))
 		return true;
-	api_reject(req, PB_E_UNPROCESSABLE, "connector.action_unknown", "/operation",
+	api_reject(req, PB_E_UNPROCESSABLE, "connector.operation_unknown", "/operation",
 		   "the connector \"%.64s\" has no action \"%.64s\"", m->id, operation);
 	return false;
 }

@@ -279,7 +279,7 @@ static enum pb_status check_step(struct api *api, struct pb_uuid tenant, struct 
 		if (pb_str_eq(pb_json_str(pb_json_get(it, "id")), step))
 			return PB_OK;
 	}
-	return pb_err_set(err, PB_E_UNPROCESSABLE, "execution.step_unknown",
+	return pb_err_set(err, PB_E_UNPROCESSABLE, "execution.from_step_unknown",
 			  "the workflow has no step \"%.64s\"", step);
 }
 
