@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deaths: the P table, what is repeated, what is charged, who is put into quarantine, kill -9 under load. */
+#include "connector/connector_call.h"
+
+#include <sched.h>
+
+#include <check.h>
+#include "integration/connector/host.h"
+#include "base/base.h"
+
+static struct host *host;
+
+static void setup(void)
+{
+	host = host_start(NULL);
+}
+
+static void teardown(void)
+{
+	host_stop(host);
+}
+
+static bool alive(int pid)
+{
+	char path[64];
+
+	(void)pb_str_printf(path, sizeof(path), "/proc/%d/exe", pid);
+	return access(path, F_OK) == 0;
+}
+
+static int only_runner(const char *id)
+{
+	int pids[8];
+	size_t n = connector_admin_runner_pids(host->c, id, pids, 8);
+
+	ck_assert_uint_eq(n, 1);
+	return pids[0];
+}
+
+/* ---- P01: crashes ---- */
+
+static const char *const crashes[] = {
+	"odd.null_write",     "odd.abort",       "odd.stack_overflow", "odd.exit",
+	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall"};
+
+START_TEST(crash__fails_one_call_and_the_next_is_served)
+{
+	struct result r;
+	int64_t begin;
+
+	call(host, &(struct ask){.action = crashes[_i]}, &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s: %s", connector_status_name(r.status),
+		      r.message);
+	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_NONE);
+	ck_assert(r.repeatable);
+	ck_assert(r.charged);
+	ck_assert_uint_eq(r.restarts, 2); /* with others, again, then alone */
+	result_done(&r);
+
+	begin = pb_mono_us();
+	call(host, &(struct ask){.action = "odd.echo"}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_OK);
+#ifndef PB_SANITIZED
+	ck_assert_int_lt(pb_mono_us() - begin, 200000);
+#endif
+	result_done(&r);
+}
+END_TEST
+
+START_TEST(crash__innocent_calls_are_repeated_unseen)
+{
+	enum { N = 30 };
+	static struct result slow[N];
+	struct result bad;
+
+	for (size_t i = 0; i < N; i++)
+		start(host, &(struct ask){.action = "odd.slow", .params = "{\"ms\":400}"}, &slow[i],
+		      NULL);
+	call(host, &(struct ask){.action = "odd.abort"}, &bad);
+	ck_assert_int_eq(bad.status, CONNECTOR_CRASHED);
+	for (size_t i = 0; i < N; i++) {
+		result_wait(&slow[i]);
+		ck_assert_msg(slow[i].status == CONNECTOR_OK, "%s", slow[i].message);
+		ck_assert(slow[i].charged);
+		result_done(&slow[i]);
+	}
+	result_done(&bad);
+}
+END_TEST
+
+START_TEST(garbage_frame__kills_the_runner_not_the_host)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.garbage_frame"}, &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
+	result_done(&r);
+	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+}
+END_TEST
+
+/* ---- P03, P04, P07, P09, P10 ---- */
+
+static const char *const hogs[] = {"odd.malloc_flood", "odd.fd_leak", "odd.thread_bomb"};
+
+START_TEST(hog__is_stopped)
+{
+	struct result r, next;
+
+	call(host, &(struct ask){.action = hogs[_i], .timeout_us = 20 * PB_USEC_PER_SEC}, &r);
+	if (r.status == CONNECTOR_OK)
+		ck_assert_str_eq(pb_buf_str(&r.output), "{\"stopped\":\"yes\"}");
+	call(host, &(struct ask){.action = "odd.echo"}, &next);
+	ck_assert_msg(next.status == CONNECTOR_OK, "%s", next.message);
+	result_done(&r);
+	result_done(&next);
+}
+END_TEST
+
+static const char *const attacks[] = {
+	"passwd",      "environ",  "parent_memory",   "tmp_file",    "socket",   "unix_socket",
+	"fork",        "exec",     "ptrace",          "kill_parent", "kill_all", "shared_memory",
+	"exec_memory", "dumpable", "no_new_privs",    "priority",    "memfd",    "io_uring",
+	"bpf",         "unshare",  "stray_descriptor"};
+
+START_TEST(attack__is_refused)
+{
+	struct result r;
+	char params[100];
+
+	(void)pb_str_printf(params, sizeof(params), "{\"what\":\"%s\"}", attacks[_i]);
+	call(host, &(struct ask){.action = "odd.attack", .params = params}, &r);
+	/* refused with an error code, or the process ended for trying */
+	if (r.status == CONNECTOR_OK)
+		ck_assert_msg(strcmp(pb_buf_str(&r.output), "{\"answer\":\"refused\"}") == 0,
+			      "%s %s", attacks[_i], pb_buf_str(&r.output));
+	else
+		ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s: %s", attacks[_i], r.message);
+	ck_assert_int_ne(access("/tmp/odd-was-here", F_OK), 0);
+	result_done(&r);
+}
+END_TEST
+
+START_TEST(environment__is_empty_of_the_hosts)
+{
+	struct result r;
+
+#undef setenv
+	(void)setenv("PATCHBAY_CANARY", "1", 1);
+	call(host, &(struct ask){.action = "odd.environment"}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_OK);
+	ck_assert_ptr_null(strstr(pb_buf_str(&r.output), "CANARY"));
+	result_done(&r);
+}
+END_TEST
+
+/* ---- effects ---- */
+
+START_TEST(effect__after_a_safe_request_none)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.get_then_crash", .params = url_params(host, "/ok")},
+	     &r);
+	ck_assert_int_eq(r.status, CONNECTOR_CRASHED);
+	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_NONE);
+	ck_assert_uint_eq(r.restarts, 2);
+	ck_assert_uint_eq(mini_count(host->upstream), 3);
+	result_done(&r);
+}
+END_TEST
+
+START_TEST(effect__after_an_unsafe_request_maybe_and_never_again)
+{
+	struct result r;
+
+	call(host,
+	     &(struct ask){.action = "odd.post_then_crash", .params = url_params(host, "/ok")}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_CRASHED);
+	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_MAYBE);
+	ck_assert(!r.repeatable);
+	ck_assert_uint_eq(r.restarts, 0);
+	ck_assert_uint_eq(mini_count(host->upstream), 1);
+	result_done(&r);
+}
+END_TEST
+
+START_TEST(effect__of_a_request_under_way_is_waited_for)
+{
+	struct result hang;
+	int pid;
+
+	start(host, &(struct ask){.action = "odd.post_twice", .params = url_params(host, "/hang")},
+	      &hang, NULL);
+	mini_await(host->upstream, 1);
+	pid = only_runner("odd");
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	result_wait(&hang);
+	ck_assert_int_eq(hang.status, CONNECTOR_CRASHED);
+	ck_assert_int_eq(hang.effect, CONNECTOR_EFFECT_MAYBE);
+	ck_assert(!hang.charged); /* killed from outside */
+	result_done(&hang);
+}
+END_TEST
+
+/* ---- quarantine ---- */
+
+START_TEST(quarantine__three_deaths_alone_for_the_tenant)
+{
+	struct pb_uuid other = pb_uuid7();
+	struct result r;
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.abort"}),
+				 CONNECTOR_CRASHED);
+	call(host, &(struct ask){.action = "odd.abort"}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_QUARANTINED);
+	ck_assert(!r.charged);
+	ck_assert_ptr_nonnull(strstr(r.message, "signal 6"));
+	result_done(&r);
+	/* the operation for that tenant only */
+	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	ck_assert_int_eq(
+		status_of_call(host, &(struct ask){.action = "odd.abort", .tenant = other}),
+		CONNECTOR_CRASHED);
+}
+END_TEST
+
+START_TEST(quarantine__three_tenants_for_everybody_until_lifted)
+{
+	struct pb_err err = PB_ERR_INIT;
+	struct pb_uuid t[3];
+	int64_t until = pb_mono_us() + 10 * PB_USEC_PER_SEC;
+
+	for (int k = 0; k < 3; k++) {
+		t[k] = pb_uuid7();
+		for (int i = 0; i < 3; i++)
+			ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.exit",
+									    .tenant = t[k]}),
+					 CONNECTOR_CRASHED);
+	}
+	ck_assert_int_eq(
+		status_of_call(host, &(struct ask){.action = "odd.exit", .tenant = pb_uuid7()}),
+		CONNECTOR_QUARANTINED);
+	while (atomic_load(&host->saved_quarantines) < 4 && pb_mono_us() < until)
+		sched_yield();
+	ck_assert_int_eq(atomic_load(&host->saved_quarantines), 4);
+	ck_assert_int_eq(connector_admin_lift(host->c, "odd", "exit", PB_UUID_NIL, &err), PB_OK);
+	ck_assert_int_eq(atomic_load(&host->ready), 1);
+	ck_assert_int_eq(
+		status_of_call(host, &(struct ask){.action = "odd.exit", .tenant = pb_uuid7()}),
+		CONNECTOR_CRASHED);
+	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.exit", .tenant = t[0]}),
+			 CONNECTOR_QUARANTINED);
+	ck_assert_int_eq(connector_admin_lift(host->c, "odd", "echo", PB_UUID_NIL, &err),
+			 PB_E_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(quarantine__sigkill_from_outside_never_counts)
+{
+	struct result r;
+
+	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	start(host, &(struct ask){.action = "odd.slow", .params = "{\"ms\":1500}", .key = "fixed"},
+	      &r, NULL);
+	for (int i = 0; i < 6; i++) {
+		int pids[8] = {0};
+
+		while (connector_admin_runner_pids(host->c, "odd", pids, 8) == 0)
+			sched_yield();
+		ck_assert_int_eq(kill(pids[0], SIGKILL), 0);
+		while (alive(pids[0]))
+			sched_yield();
+	}
+	result_wait(&r);
+	ck_assert_msg(r.status == CONNECTOR_OK, "%s", r.message);
+	ck_assert_int_eq(atomic_load(&host->saved_quarantines), 0);
+	result_done(&r);
+}
+END_TEST
+
+/* ---- kill -9 under load ---- */
+
+START_TEST(kill__under_load_loses_no_call)
+{
+	enum { N = 600 };
+	static struct result r[N];
+	size_t restarts = 0;
+
+	for (size_t i = 0; i < N; i++) {
+		start(host,
+		      &(struct ask){.action = i % 2 ? "odd.slow" : "odd.echo",
+				    .params = i % 2 ? "{\"ms\":40}" : "{}"},
+		      &r[i], NULL);
+		if (i % 60 == 59) {
+			int pids[8];
+			size_t n;
+
+			result_wait(&r[i - 40]);
+			n = connector_admin_runner_pids(host->c, "odd", pids, 8);
+			for (size_t k = 0; k < n; k++)
+				(void)kill(pids[k], SIGKILL);
+		}
+	}
+	for (size_t i = 0; i < N; i++) {
+		result_wait(&r[i]);
+		ck_assert_msg(r[i].status == CONNECTOR_OK, "%zu: %s", i, r[i].message);
+		ck_assert_int_eq(r[i].calls, 1);
+		restarts += r[i].restarts;
+		result_done(&r[i]);
+	}
+	ck_assert_uint_gt(restarts, 0);
+}
+END_TEST
+
+START_TEST(recycle__after_its_number_of_calls)
+{
+	const struct connectors_cfg cfg = {.runner_calls_total = 5};
+	struct host *h = host_start(&cfg);
+	int first[8], last[8];
+
+	ck_assert_int_eq(status_of_call(h, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	ck_assert_uint_eq(connector_admin_runner_pids(h->c, "odd", first, 8), 1);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(status_of_call(h, &(struct ask){.action = "odd.echo"}),
+				 CONNECTOR_OK);
+	while (alive(first[0]))
+		sched_yield();
+	ck_assert_uint_ge(connector_admin_runner_pids(h->c, "odd", last, 8), 1);
+	ck_assert_int_ne(first[0], last[0]);
+	host_stop(h);
+}
+END_TEST
+
+START_TEST(idle__runner_ends_and_comes_back)
+{
+	const struct connectors_cfg cfg = {.runner_idle_us = 100000};
+	struct host *h = host_start(&cfg);
+	int pids[8];
+
+	ck_assert_int_eq(status_of_call(h, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	while (connector_admin_runner_pids(h->c, "odd", pids, 8))
+		sched_yield();
+	ck_assert_int_eq(status_of_call(h, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	host_stop(h);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("connector_dispatch");
+	TCase *tc = tcase_create("dispatch");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(tc, 90);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, crash__fails_one_call_and_the_next_is_served, 0,
+			    (int)PB_ARRAY_LEN(crashes));
+	tcase_add_test(tc, crash__innocent_calls_are_repeated_unseen);
+	tcase_add_test(tc, garbage_frame__kills_the_runner_not_the_host);
+	tcase_add_loop_test(tc, hog__is_stopped, 0, (int)PB_ARRAY_LEN(hogs));
+	tcase_add_loop_test(tc, attack__is_refused, 0, (int)PB_ARRAY_LEN(attacks));
+	tcase_add_test(tc, environment__is_empty_of_the_hosts);
+	tcase_add_test(tc, effect__after_a_safe_request_none);
+	tcase_add_test(tc, effect__after_an_unsafe_request_maybe_and_never_again);
+	tcase_add_test(tc, effect__of_a_request_under_way_is_waited_for);
+	tcase_add_test(tc, quarantine__three_deaths_alone_for_the_tenant);
+	tcase_add_test(tc, quarantine__three_tenants_for_everybody_until_lifted);
+	tcase_add_test(tc, quarantine__sigkill_from_outside_never_counts);
+	tcase_add_test(tc, kill__under_load_loses_no_call);
+	tcase_add_test(tc, recycle__after_its_number_of_calls);
+	tcase_add_test(tc, idle__runner_ends_and_comes_back);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
