@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of an execution on a real PostgreSQL: fencing, repeats, signals, sweeping, history. */
 #include "store/store_execution.h"
+#include <pthread.h>
+#include <stdatomic.h>
 #include "store/store_execution_view.h"
 #include "store/store_idempotency.h"
 #include "store/store_signal.h"
@@ -649,6 +651,91 @@ START_TEST(idempotency__keeps_the_answer)
 }
 END_TEST
 
+/* ---- real repeats: backends die while whole lives go through the writer -------------------------- */
+
+#define LIVES_THREADS 16
+#define LIVES         60
+
+static void *live_many(void *arg)
+{
+	struct pb_arena mine;
+	void *bad = NULL;
+
+	(void)arg;
+	pb_arena_init(&mine, 16u << 20);
+	for (int i = 0; i < LIVES && !bad; i++) {
+		struct store_accept a = accept_of("{}");
+		struct store_step step = step_of("s", MODEL_STEP_SUCCEEDED, "1");
+		struct store_checkpoint c = {.status = MODEL_EXECUTION_RUNNING,
+					     .due_in_us = 300 * SEC,
+					     .steps = &step,
+					     .n_steps = 1};
+		struct store_finish f = {.status = MODEL_EXECUTION_SUCCEEDED};
+		struct sync_wait v;
+
+		a.idem_scope = PB_SLICE("t");
+		memcpy(a.idem_key_hash, a.id.b, 16);
+		a.redispatch_after_us = 3600 * SEC;
+		if (sync_accept(writer, &a, &v) != PG_APPLIED ||
+		    v.accept_result != STORE_ACCEPT_NEW)
+			bad = &bad;
+		if (sync_claim(writer, tenant, a.id, owner, pb_uuid7(), 300 * SEC, &mine, &v) !=
+			    PG_APPLIED ||
+		    v.claimed.epoch != 1)
+			bad = &bad;
+		f.lease = c.lease = (struct store_lease){tenant, a.id, owner, 1};
+		if (sync_checkpoint(writer, &c, &v) != PG_APPLIED)
+			bad = &bad;
+		if (sync_finish(writer, &f, &v) != PG_APPLIED)
+			bad = &bad;
+	}
+	pb_arena_done(&mine);
+	return bad ? (void *)1 : NULL;
+}
+
+static void *kill_writers(void *arg)
+{
+	atomic_bool *stop = arg;
+
+	while (!atomic_load(stop))
+		(void)sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+			  " WHERE application_name = 'patchbay-writer' AND datname = "
+			  "current_database()"
+			  ""
+			  " AND pg_sleep(0.06) IS NOT NULL AND random() < 0.4");
+	return NULL;
+}
+
+START_TEST(repeat__whole_lives_with_dying_backends)
+{
+	pthread_t t[LIVES_THREADS], killer;
+	atomic_bool stop = false;
+	struct pg_writer_stats stats;
+	int bad = 0;
+
+	ck_assert_int_eq(pthread_create(&killer, NULL, kill_writers, &stop), 0);
+	for (int i = 0; i < LIVES_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, live_many, NULL), 0);
+	for (int i = 0; i < LIVES_THREADS; i++) {
+		void *r = NULL;
+
+		(void)pthread_join(t[i], &r);
+		bad += r != NULL;
+	}
+	atomic_store(&stop, true);
+	(void)pthread_join(killer, NULL);
+	pg_writer_stats(writer, &stats);
+	printf("lives: %llu reconnects\n", (unsigned long long)stats.reconnects);
+	ck_assert_uint_gt(stats.reconnects, 3);
+	ck_assert_int_eq(bad, 0);
+	ck_assert_int_eq(sql("SELECT count(*) FROM execution"), 0);
+	ck_assert_int_eq(sql("SELECT count(*) FROM execution_history WHERE lease_epoch = 1"),
+			 LIVES_THREADS * LIVES);
+	ck_assert_int_eq(sql("SELECT count(*) FROM step_run"), LIVES_THREADS * LIVES);
+	ck_assert_int_eq(sql("SELECT count(*) FROM idempotency"), LIVES_THREADS * LIVES);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("store_execution");
@@ -673,6 +760,7 @@ int main(void)
 	tcase_add_test(tc, partitions__made_ahead_and_dropped);
 	tcase_add_test(tc, leader__one_at_a_time);
 	tcase_add_test(tc, idempotency__keeps_the_answer);
+	tcase_add_test(tc, repeat__whole_lives_with_dying_backends);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
