@@ -251,8 +251,11 @@ size_t connector_guard_list(struct connector_guard *g, struct pb_arena *arena,
 static struct death *find_death(struct connector_guard *g, uint64_t key, int64_t now_us)
 {
 	for (size_t i = 0; i < g->n_deaths; i++)
-		if (g->deaths[i].key == key && now_us - g->deaths[i].last_us < DEATH_MEMORY_US)
+		if (g->deaths[i].key == key) {
+			if (now_us - g->deaths[i].last_us >= DEATH_MEMORY_US)
+				g->deaths[i].n = 0;
 			return &g->deaths[i];
+		}
 	return NULL;
 }
 

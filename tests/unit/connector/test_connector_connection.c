@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/connector/connector_connection.c: fields, templates, redaction. */
+#include "connector/connector_private.h"
+
+#include <check.h>
+#include "base/json.h"
+#include "crypto/crypto_secret.h"
+#include "base/base.h"
+
+static struct connector_connection *make(const char *fields, const char *secrets)
+{
+	struct connector_connection *c = NULL;
+	struct pb_err err = PB_ERR_INIT;
+
+	crypto_init();
+	ck_assert_int_eq(connector_connection_new(
+				 pb_uuid7(), "acme", "key", fields,
+				 secrets ? crypto_secret_copy(secrets, strlen(secrets)) : NULL, &c,
+				 &err),
+			 PB_OK);
+	return c;
+}
+
+static const struct {
+	const char *template_, *text; /* NULL: a field is missing */
+} renders[] = {
+	{"Bearer ${cred.token}", "Bearer tok-123456"},
+	{"${cred.user}:${cred.token}", "ann:tok-123456"},
+	{"${cred.gone}", NULL},
+	{"a${cred.gone?}b", "ab"},
+	{"plain", "plain"},
+	{"$5 ${ cred.token}", "$5 ${ cred.token}"},
+	{"${cred.number}", "42"},
+	{"${cred.list}", "[\"a\",\"b\"]"},
+	{"${cred.late}", "from the schema"},
+	{"${cred.token", "${cred.token"},
+};
+
+START_TEST(render__each_form)
+{
+	pb_autoptr(connector_connection) c =
+		make("{\"user\":\"ann\",\"number\":42,\"list\":[\"a\",\"b\"],\"nothing\":null}",
+		     "{\"token\":\"tok-123456\"}");
+	static const char schema[] =
+		"{\"properties\":{\"late\":{\"default\":\"from the schema\"}}}";
+	pb_auto_buf out = PB_BUF_INIT;
+	pb_auto_arena arena;
+	const struct pb_json *j = NULL;
+	bool ok;
+
+	pb_arena_init(&arena, 1 << 16);
+	ck_assert_int_eq(pb_json_parse(&arena, schema, strlen(schema), NULL, &j, NULL), PB_OK);
+	ok = connector_connection_render(c, j, renders[_i].template_, &out);
+	ck_assert_int_eq(ok, renders[_i].text != NULL);
+	if (ok)
+		ck_assert_str_eq(pb_buf_str(&out), renders[_i].text);
+}
+END_TEST
+
+START_TEST(new__refuses_what_is_no_object)
+{
+	struct connector_connection *c = NULL;
+	struct pb_err err = PB_ERR_INIT;
+
+	crypto_init();
+	ck_assert_int_eq(connector_connection_new(pb_uuid7(), "a", "k", "[1]", NULL, &c, &err),
+			 PB_E_INTERNAL);
+	ck_assert_int_eq(connector_connection_new(pb_uuid7(), "a", "k", NULL,
+						  crypto_secret_copy("x{}", 3), &c, &err),
+			 PB_E_INTERNAL);
+	ck_assert_str_eq(err.code, "connection.malformed");
+	ck_assert_ptr_null(strstr(err.msg, "x{}"));
+	ck_assert_ptr_null(c);
+}
+END_TEST
+
+START_TEST(redact__secrets_only_and_every_time)
+{
+	pb_autoptr(connector_connection) c = make(
+		"{\"user\":\"public-name\"}",
+		"{\"token\":\"tok-123456\",\"longer\":\"tok-123456-and-more\",\"tiny\":\"ab\"}");
+	static const char text[] = "tok-123456 public-name xtok-123456x ab tok-123456-and-more!";
+	size_t n = 0;
+	pb_autofree char *clean = connector_connection_redact(c, text, strlen(text), &n);
+	pb_autofree char *same = connector_connection_redact(NULL, text, strlen(text), &n);
+
+	ck_assert_str_eq(clean, "[redacted] public-name x[redacted]x ab [redacted]!");
+	ck_assert_str_eq(same, text);
+}
+END_TEST
+
+START_TEST(field__secret_shadows_public)
+{
+	pb_autoptr(connector_connection) c =
+		make("{\"token\":\"public\"}", "{\"token\":\"hidden-one\"}");
+	struct pb_slice v;
+
+	ck_assert(connector_connection_field(c, "token", &v));
+	ck_assert(pb_slice_eq_str(v, "hidden-one"));
+	ck_assert(!connector_connection_field(c, "other", &v));
+	ck_assert(!connector_connection_field(NULL, "token", &v));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("connector_connection");
+	TCase *tc = tcase_create("connection");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_set_timeout(tc, 20);
+	tcase_add_loop_test(tc, render__each_form, 0, (int)PB_ARRAY_LEN(renders));
+	tcase_add_test(tc, new__refuses_what_is_no_object);
+	tcase_add_test(tc, redact__secrets_only_and_every_time);
+	tcase_add_test(tc, field__secret_shadows_public);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
