@@ -2,9 +2,10 @@
 /*
  * The API's object and what happens around every handler: who asks, may they, not too often; and the access log.
  */
-#include "api/api_internal.h"
+#include "api/api.h"
 
 #include "api/api_hooks.h"
+#include "api/api_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"

@@ -3,12 +3,12 @@
 #include "api/api_internal.h"
 
 #include "api/api_hooks.h"
+#include "api/api_openapi.h"
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "cache/cache.h"
 #include "engine/engine.h"
 #include "obs/obs_metrics.h"
-#include "openapi_embed.h"
 #include "pg/pg_pool.h"
 #include "pg/pg_writer.h"
 
@@ -165,7 +165,7 @@ static void handle_openapi(struct http_req *req, void *arg)
 {
 	(void)arg;
 	http_reply_header(req, "Cache-Control", "public, max-age=300");
-	http_reply_raw(req, 200, "application/json", openapi_bytes, OPENAPI_BYTES);
+	http_reply_raw(req, 200, "application/json", api_openapi_bytes, api_openapi_n);
 }
 
 void api_system_routes(struct http_router *r, struct api *api)

@@ -3,6 +3,8 @@
  * The compiler: one table says what each keyword wants and where it goes. Works on its own copy of the
  * schema. $ref is resolved at the end, when every subschema has its node: by address in that copy.
  */
+#include "schema/schema.h"
+
 #include "schema/schema_node.h"
 
 #include "base/base.h"
