@@ -10,18 +10,21 @@ Only the standard library, only the public API, with the keys of RUN-FOLDER/env.
 """
 import json
 import os
+import secrets
 import shlex
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 WORKFLOW_NAME = "Big orders to the warehouse"
 CONNECTION_NAME = "warehouse"
+# of the demo's own upstream, which is on this machine only and asks for nothing
+WAREHOUSE_KEY = "demo-warehouse-key"
 WAIT_S = 60
 
 ORDER = {
-    "order_id": "A-1001",
     "user": {"name": "Ada Lovelace", "email": "ada@example.com"},
     "items": [{"sku": "difference-engine", "price": 1200.5, "qty": 1}, {"sku": "punch-cards", "price": 19.99, "qty": 10}],
 }
@@ -108,30 +111,76 @@ def short(value, width=300):
 
 def provision(api, env):
     if not any(c["name"] == CONNECTION_NAME for c in api.all("/connections")):
-        api.call("POST", "/connections", {"name": CONNECTION_NAME, "connector": "http", "credential": "none", "values": {}})
-    definition = workflow(env["PATCHBAY_SINK_URL"])
+        host = urllib.parse.urlsplit(env["PATCHBAY_SINK_URL"]).hostname
+        api.call("POST", "/connections", {
+            "name": CONNECTION_NAME, "connector": "http", "credential": "header",
+            "values": {"host": host, "name": "X-Api-Key", "value": WAREHOUSE_KEY}})
     found = [w for w in api.all("/workflows") if w["name"] == WORKFLOW_NAME]
     if found:
-        made = api.call("GET", "/workflows/" + found[0]["id"])
+        made = refresh(api, env, api.call("GET", "/workflows/" + found[-1]["id"]))
     else:
-        made = api.call("POST", "/workflows", {"definition": definition, "active": True})
+        made = api.call("POST", "/workflows", {"definition": workflow(env["PATCHBAY_SINK_URL"]), "active": True})
     print(made["hook_url"])
 
 
-def print_step(step):
+def refresh(api, env, made):
+    """the upstream may have another port than at the last start; whatever else was edited stays"""
+    path = "/workflows/" + made["id"]
+    url = env["PATCHBAY_SINK_URL"] + "/reservations"
+    stale = [s for s in made["definition"]["steps"] if s["id"] == "reserve" and s["with"]["url"] != url]
+    if stale:
+        stale[0]["with"]["url"] = url
+        made = api.call("PUT", path, {"definition": made["definition"], "publish": True})
+    if not made["active"]:
+        api.call("PUT", path + "/toggle", {"active": True})
+    return made
+
+
+def times(n, what):
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def print_step(step, definition):
     print(f"\n  step {step['id']}: {step['status']}"
-          f"  ({step.get('attempts', 1)} attempt{'s' if step.get('attempts', 1) != 1 else ''},"
-          f" {step.get('duration_ms', 0)} ms)")
-    print(f"    input   {short(step.get('input'))}")
-    print(f"    output  {short(step.get('output'))}")
-    if step.get("error"):
+          f"  ({times(step['attempt_count'], 'attempt')}, {step['duration_ms']} ms)")
+    # a step that the host evaluates itself has no other input than its expressions
+    print(f"    input   {short(step['input'] if step['input'] is not None else definition.get('with'))}")
+    print(f"    output  {short(step['output'])}")
+    for attempt in step["attempts"]:
+        print(f"    attempt {attempt['number']}: {attempt['status']}, HTTP {attempt['http_status']},"
+              f" {attempt['duration_us'] / 1000:.1f} ms")
+    if step["error"]:
         print(f"    error   {short(step['error'])}")
 
 
+def received(api, env, order_id):
+    """what the upstream has got for this order, newest last"""
+    found, since = [], 0
+    while True:
+        page = api.send("GET", f"{env['PATCHBAY_SINK_URL']}/__requests?since={since}&limit=1000")[1]
+        if not page["requests"]:
+            return found
+        found += [r for r in page["requests"] if order_id in (r["body"] or "")]
+        since = page["next"]
+
+
+def print_received(requests, execution):
+    for r in requests:
+        print(f"\n  the upstream received {r['method']} {r['path']} {r['body']}")
+        for name in ("x-api-key", "idempotency-key"):
+            print(f"    {name}: {r['headers'].get(name)}")
+    if [r["headers"].get("x-api-key") for r in requests] != [WAREHOUSE_KEY]:
+        fail("the upstream should have received this order once, with the connection's key")
+    if WAREHOUSE_KEY in json.dumps(execution):
+        fail("the execution's record shows the connection's key")
+    print("    The host has added the key; neither the workflow nor the execution's record holds it.")
+
+
 def order(api, env):
-    status, answer = api.send("POST", env["PATCHBAY_HOOK_URL"], ORDER)
+    body = dict(ORDER, order_id="A-" + secrets.token_hex(4))
+    status, answer = api.send("POST", env["PATCHBAY_HOOK_URL"], body)
     execution_id = answer["data"]["execution_id"]
-    print(f"POST {env['PATCHBAY_HOOK_URL']}\n  {short(ORDER)}\n  answered {status}, execution {execution_id}")
+    print(f"POST {env['PATCHBAY_HOOK_URL']}\n  {short(body)}\n  answered {status}, execution {execution_id}")
     deadline = time.monotonic() + WAIT_S
     while True:
         execution = api.call("GET", "/executions/" + execution_id)
@@ -140,12 +189,15 @@ def order(api, env):
         if time.monotonic() > deadline:
             fail(f"the execution is still {execution['status']} after {WAIT_S} s")
         time.sleep(0.05)
-    print(f"\nThe execution has {execution['status']} after {execution.get('duration_ms', 0)} ms.")
+    print(f"\nThe execution has {execution['status']} after {execution['duration_ms']} ms.")
+    definition = api.call("GET", "/workflows/" + execution["workflow_id"])["definition"]
+    by_id = {step["id"]: step for step in definition["steps"]}
     for step in execution["steps"]:
-        print_step(step)
-    received = api.send("GET", env["PATCHBAY_SINK_URL"] + "/__count")[1]
-    print(f"\n  The upstream has received {received['requests']} request(s) so far, {received['repeated']} of them repeated.")
-    return 0 if execution["status"] == "succeeded" else 1
+        print_step(step, by_id.get(step["id"], {}))
+    if execution["status"] != "succeeded":
+        return 1
+    print_received(received(api, env, body["order_id"]), execution)
+    return 0
 
 
 def main():
