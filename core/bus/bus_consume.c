@@ -66,9 +66,23 @@ static void end_pull(struct bus *b, uint32_t slot, uint32_t generation)
 	p->left = 0;
 }
 
+static void pull_inbox(const struct bus *b, uint32_t epoch, char *out, size_t cap)
+{
+	(void)pb_str_printf(out, cap, "%s.%08x", b->pull_inbox, epoch);
+}
+
+natsStatus bus_pull_subscribe(struct bus *b, uint32_t epoch, natsSubscription **ret)
+{
+	char inbox[80], subject[96];
+
+	pull_inbox(b, epoch, inbox, sizeof(inbox));
+	(void)pb_str_printf(subject, sizeof(subject), "%s.>", inbox);
+	return bus_subscribe(b, ret, b->sub, subject, bus_on_delivery);
+}
+
 void bus_pulls_ask(struct bus *b)
 {
-	char subject[BUS_SUBJECT_BYTES], reply[96], body[96];
+	char subject[BUS_SUBJECT_BYTES], inbox[80], reply[112], body[96];
 
 	for (;;) {
 		uint32_t slot = 0, generation = 0;
@@ -84,7 +98,8 @@ void bus_pulls_ask(struct bus *b)
 			return;
 		(void)pb_str_printf(subject, sizeof(subject),
 				    "$JS.API.CONSUMER.MSG.NEXT.%s.workers", b->stream);
-		(void)bus_token_write(reply, sizeof(reply), b->pull_inbox, slot, generation);
+		pull_inbox(b, b->pull_epoch, inbox, sizeof(inbox));
+		(void)bus_token_write(reply, sizeof(reply), inbox, slot, generation);
 		(void)pb_str_printf(body, sizeof(body), "{\"batch\":%zu,\"expires\":%lld}", want,
 				    (long long)(PULL_EXPIRES_US * 1000));
 		st = natsConnection_PublishRequestString(b->sub, subject, reply, body);
@@ -202,40 +217,56 @@ void bus_on_delivery(natsConnection *nc, natsSubscription *sub, natsMsg *msg, vo
 	natsMsg_Destroy(msg);
 }
 
+/* A host that stood still itself (paused, overloaded) has no reason to call the server silent. */
+static void forgive_own_pause(struct bus *b, int64_t now_us)
+{
+	int64_t gap = now_us - b->tick_us;
+
+	for (size_t i = 0; b->tick_us && gap > PB_USEC_PER_SEC && i < BUS_PULLS_MAX; i++)
+		b->pulls[i].deadline_us += gap;
+	b->tick_us = now_us;
+}
+
 /* Requests the server never ended. True when the subscription itself must be doubted. */
 static bool drop_silent(struct bus *b, int64_t now_us)
 {
 	bool doubt = false;
 
+	forgive_own_pause(b, now_us);
 	for (size_t i = 0; i < BUS_PULLS_MAX; i++) {
 		if (!b->pulls[i].left || b->pulls[i].deadline_us > now_us)
 			continue;
 		end_pull(b, (uint32_t)i, b->pulls[i].generation);
 		b->silent++;
 	}
-	if (b->silent >= SILENT_MAX) {
+	if (b->silent >= SILENT_MAX && atomic_load(&b->sub_up)) {
 		b->silent = 0;
 		doubt = true;
 	}
 	return doubt;
 }
 
+/*
+ * A new subscription under a new name, so that nothing is delivered to both; the old one stays until
+ * the next time, for what may still be on its way to it.
+ */
 static void resubscribe(struct bus *b)
 {
 	natsSubscription *fresh = NULL;
-	char subject[96];
-	natsStatus st = NATS_OK;
+	natsStatus st = bus_pull_subscribe(b, b->pull_epoch + 1, &fresh);
 
-	(void)pb_str_printf(subject, sizeof(subject), "%s.>", b->pull_inbox);
-	st = bus_subscribe(b, &fresh, b->sub, subject, bus_on_delivery);
 	if (st != NATS_OK) {
 		bus_note_error(b, "subscribe", st);
 		return;
 	}
-	(void)natsSubscription_Unsubscribe(b->pull_sub);
-	natsSubscription_Destroy(b->pull_sub);
+	if (b->old_pull_sub)
+		(void)natsSubscription_Unsubscribe(b->old_pull_sub);
+	natsSubscription_Destroy(b->old_pull_sub);
+	b->old_pull_sub = b->pull_sub;
 	b->pull_sub = fresh;
+	bus_pulls_forget(b);
 	pb_lock(&b->lock);
+	b->pull_epoch++;
 	b->status.recreated++;
 	b->check_now = true;
 	pb_unlock(&b->lock);

@@ -55,7 +55,7 @@ struct bus {
 	struct bus_side pub_side, sub_side;
 	natsConnection *pub, *sub;
 	jsCtx *js;
-	natsSubscription *ack_sub, *pull_sub, *config_sub, *done_sub;
+	natsSubscription *ack_sub, *pull_sub, *old_pull_sub, *config_sub, *done_sub;
 	char ack_inbox[64], pull_inbox[64];
 	pthread_t control_thread, rx_thread;
 	_Atomic bool pub_up, sub_up;
@@ -77,7 +77,9 @@ struct bus {
 	struct pb_list arrived;
 	size_t room, asked;
 	struct bus_pull pulls[BUS_PULLS_MAX];
-	int silent; /* pull requests in a row that the server never ended */
+	uint32_t pull_epoch; /* of the subscription that pulls are answered to */
+	int64_t tick_us;     /* when the receiving thread last looked */
+	int silent;          /* pull requests in a row that the server never ended */
 
 	bus_config_changed_fn *config_fn;
 	void *config_arg;
@@ -102,6 +104,7 @@ void bus_on_puback(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void
 
 /* ---- bus_consume.c ---- */
 void bus_on_delivery(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg);
+natsStatus bus_pull_subscribe(struct bus *b, uint32_t epoch, natsSubscription **ret);
 void *bus_rx_main(void *arg);
 /* After a reconnect: what was asked before will not be answered. */
 void bus_pulls_forget(struct bus *b);

@@ -125,13 +125,15 @@ static unsigned count_ip(const struct http_conns *c, const char *ip)
 	return n;
 }
 
-struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remote_port,
-				 int local_port, int64_t deadline_us)
+struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connection *mg,
+				 const char *ip, int remote_port, int local_port,
+				 int64_t deadline_us)
 {
 	struct http_conn *conn = pb_new(struct http_conn);
 
 	conn->magic = HTTP_CONN_MAGIC;
 	conn->owner = c;
+	conn->mg = mg;
 	(void)pb_str_copy(conn->ip, sizeof(conn->ip), ip);
 	conn->remote_port = remote_port;
 	conn->local_port = local_port;
@@ -142,7 +144,7 @@ struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remot
 	if (*ip && conn->counted && count_ip(c, ip) >= c->max_per_ip) {
 		conn->counted = false;
 		conn->watch = HTTP_WATCH_NONE;
-		conn->timed_out = true;
+		conn->refused = true;
 		shut_down(conn, SHUT_RDWR);
 		atomic_fetch_add(&c->refused, 1);
 	}
@@ -165,17 +167,28 @@ void http_conn_address(struct http_conn *conn, const char *ip, int remote_port, 
 	pb_unlock(&conn->owner->lock);
 }
 
-void http_conn_close(struct http_conn *conn)
+void http_conn_close(struct http_conns *c, const struct mg_connection *mg)
 {
-	struct http_conns *c = conn->owner;
+	struct http_conn *found = NULL;
 
-	PB_CHECK_MAGIC(conn, HTTP_CONN_MAGIC);
 	pb_lock(&c->lock);
-	pb_list_remove(&conn->link);
-	c->n--;
+	pb_list_foreach (it, &c->all) {
+		struct http_conn *conn = pb_list_entry(it, struct http_conn, link);
+
+		if (conn->mg == mg)
+			found = conn;
+	}
+	if (found) {
+		pb_list_remove(&found->link);
+		c->n--;
+	}
 	pb_unlock(&c->lock);
-	conn->magic = 0;
-	free(conn);
+	free(found);
+}
+
+bool http_conn_refused(struct http_conn *conn)
+{
+	return conn->refused; /* set before anybody else sees it, never changed */
 }
 
 void http_conn_watch(struct http_conn *conn, enum http_watch watch, int64_t deadline_us)

@@ -303,6 +303,10 @@ int http_dispatch(struct http_server *s, struct mg_connection *mg)
 	struct http_req r;
 	int status = 0;
 
+	if (http_conn_refused(mg_get_user_connection_data(mg))) {
+		mg_disable_connection_keep_alive(mg);
+		return 503; /* for nobody: its socket is shut down */
+	}
 	atomic_fetch_add(&s->in_flight, 1);
 	req_init(&r, s, mg);
 	run(&r);

@@ -35,12 +35,14 @@ struct http_conn {
 	uint32_t magic;
 	struct pb_list link;
 	struct http_conns *owner;
+	const struct mg_connection *mg; /* one at a time for each worker */
 	char ip[HTTP_IP_BYTES];
 	int remote_port, local_port;
 	bool counted; /* in the per-address count (not a trusted proxy) */
 	enum http_watch watch;
 	int64_t deadline_us;
 	bool timed_out;
+	bool refused;        /* over the limit of its address: its bytes are not looked at */
 	bool answered_error; /* the worker's own: a parse error was answered */
 };
 
@@ -59,11 +61,14 @@ struct http_conns {
 void http_conns_start(struct http_conns *c, unsigned max_per_ip, const char *const *uncounted);
 void http_conns_stop(struct http_conns *c);
 /* Over the limit the socket is shut down at once and the entry only waits for its end. */
-struct http_conn *http_conn_open(struct http_conns *c, const char *ip, int remote_port,
-				 int local_port, int64_t deadline_us);
+struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connection *mg,
+				 const char *ip, int remote_port, int local_port,
+				 int64_t deadline_us);
 /* For a connection that was opened before its address could be known. */
 void http_conn_address(struct http_conn *c, const char *ip, int remote_port, int local_port);
-void http_conn_close(struct http_conn *c);
+/* CivetWeb has forgotten our pointer by then, so the entry is found by its connection. */
+void http_conn_close(struct http_conns *c, const struct mg_connection *mg);
+bool http_conn_refused(struct http_conn *c);
 void http_conn_watch(struct http_conn *c, enum http_watch watch, int64_t deadline_us);
 /* True when the watchdog ended it since the last http_conn_watch. */
 bool http_conn_timed_out(struct http_conn *c);

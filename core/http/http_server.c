@@ -72,7 +72,7 @@ static int on_open(const struct mg_connection *mg, void **ret_data)
 	const struct mg_request_info *info = d ? (const void *)((const char *)mg + d) : NULL;
 	struct http_server *s = server_of(mg);
 
-	*ret_data = http_conn_open(&s->conns, info ? info->remote_addr : "",
+	*ret_data = http_conn_open(&s->conns, mg, info ? info->remote_addr : "",
 				   info ? info->remote_port : 0, info ? info->server_port : 0,
 				   pb_mono_us() + s->cfg.header_timeout_us);
 	return 0;
@@ -102,12 +102,7 @@ static void on_close(const struct mg_connection *const_mg)
 
 static void on_closed(const struct mg_connection *mg)
 {
-	struct http_conn *c = mg_get_user_connection_data(mg);
-
-	if (!c)
-		return;
-	mg_set_user_connection_data(mg, NULL);
-	http_conn_close(c);
+	http_conn_close(&server_of(mg)->conns, mg);
 }
 
 static void set_defaults(struct http_cfg *c)

@@ -210,8 +210,7 @@ START_TEST(guard__limits_the_target)
 	ck_assert_int_eq(send_headers(target, 0, 1, NULL), 400);
 	memset(target, 'a', 1000000);
 	target[0] = '/';
-	ck_assert_int_eq(send_headers(target, 0, 1, NULL),
-			 431); /* over every buffer: no telling where */
+	ck_assert_int_eq(send_headers(target, 0, 1, NULL), 400);
 	assert_alive();
 }
 END_TEST

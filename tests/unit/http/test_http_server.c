@@ -450,6 +450,15 @@ START_TEST(idle__connection_is_closed)
 	ck_assert_int_eq(fx_say("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", &answer, &fd), 200);
 	ck_assert(client_closed(fd, 3 * PB_USEC_PER_SEC));
 	close(fd);
+	/* and forgotten: an entry that stays would use up the share of its address */
+	for (int64_t end = pb_mono_us() + 3 * PB_USEC_PER_SEC;;) {
+		struct http_stats st;
+
+		http_server_stats(fx_server, &st);
+		if (st.connections == 0)
+			break;
+		ck_assert(pb_mono_us() < end);
+	}
 }
 END_TEST
 
