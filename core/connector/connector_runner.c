@@ -415,7 +415,8 @@ static enum pb_status send_setup(struct connector_runner *r, struct pb_err *err)
 		.n_libraries = m->n_libraries,
 		.operations = m->native,
 		.n_operations = m->n_native,
-		.calls_max = cfg->runner_calls_max,
+		/* a thread that has just answered still counts there for a moment */
+		.calls_max = cfg->runner_calls_max + cfg->runner_calls_max / 8 + 16,
 		.memory_mb = (uint32_t)(cfg->runner_memory_bytes >> 20),
 		.result_bytes_max = (uint32_t)cfg->result_bytes,
 		.uid = root ? (cfg->uid ? cfg->uid : NOBODY) : 0,

@@ -262,7 +262,7 @@ static void fill_cfg(struct connectors *c, const struct connectors_cfg *cfg)
 	*to = *cfg;
 	to->runner_memory_bytes =
 		cfg->runner_memory_bytes ? cfg->runner_memory_bytes : (size_t)256 << 20;
-	to->runner_calls_max = cfg->runner_calls_max ? PB_MIN(cfg->runner_calls_max, 2000u) : 512;
+	to->runner_calls_max = cfg->runner_calls_max ? PB_MIN(cfg->runner_calls_max, 1750u) : 512;
 	to->runner_calls_total = cfg->runner_calls_total ? cfg->runner_calls_total : 100000;
 	to->runner_idle_us = cfg->runner_idle_us ? cfg->runner_idle_us : 5 * PB_USEC_PER_MIN;
 	to->call_timeout_us = cfg->call_timeout_us ? cfg->call_timeout_us : 5 * PB_USEC_PER_MIN;

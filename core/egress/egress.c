@@ -12,7 +12,6 @@
 
 #define SPARE_MAX   512
 #define STACK_BYTES (512u * 1024)
-#define POLL_MS     1000
 
 static void count(atomic_uint_fast64_t *c, uint64_t n)
 {
@@ -243,16 +242,12 @@ static void cancel_all(struct egress *e)
 static void *loop(void *arg)
 {
 	struct egress *e = arg;
-	CURLMcode mc;
-	int running;
 
 	while (!stopping(e)) {
 		take_submitted(e);
 		take_cancels(e);
-		mc = curl_multi_perform(e->multi, &running);
-		PB_ASSERT(mc == CURLM_OK);
+		egress_loop_once(e);
 		take_results(e);
-		(void)curl_multi_poll(e->multi, NULL, 0, POLL_MS, NULL);
 	}
 	cancel_all(e);
 	return NULL;
@@ -296,7 +291,7 @@ enum pb_status egress_submit(struct egress *e, const struct egress_request *req,
 	if (ret_transfer)
 		*ret_transfer = t;
 	if (wake)
-		curl_multi_wakeup(e->multi);
+		egress_loop_wake(e);
 	return PB_OK;
 }
 
@@ -311,7 +306,7 @@ void egress_cancel(struct egress_transfer *t)
 	pb_lock(&e->lock);
 	pb_list_append(&e->cancels, &t->end_node);
 	pb_unlock(&e->lock);
-	curl_multi_wakeup(e->multi);
+	egress_loop_wake(e);
 }
 
 void egress_stats(struct egress *e, struct egress_stats *ret)
@@ -351,7 +346,7 @@ static void fill_cfg(struct egress *e, const struct egress_cfg *cfg)
 		.request_bytes = cfg->request_bytes ? cfg->request_bytes : (size_t)8 << 20,
 		.requests_max = cfg->requests_max ? cfg->requests_max : 20000,
 		.per_host_max = cfg->per_host_max ? cfg->per_host_max : 256,
-		.idle_connections = cfg->idle_connections ? cfg->idle_connections : 512,
+		.idle_connections = cfg->idle_connections ? cfg->idle_connections : 4096,
 	};
 	e->ca_file = cfg->ca_file && *cfg->ca_file ? pb_xstrdup(cfg->ca_file) : NULL;
 	e->user_agent = pb_xstrdup(cfg->user_agent ? cfg->user_agent : "Patchbay/" PB_VERSION);
@@ -381,6 +376,7 @@ enum pb_status egress_new(const struct egress_cfg *cfg, struct egress **ret, str
 	PB_ASSERT(e->multi);
 	curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)e->cfg.per_host_max);
 	curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)e->cfg.idle_connections);
+	egress_loop_init(e);
 	e->thread = pb_thread_start("egress", STACK_BYTES, loop, e);
 	*ret = e;
 	return PB_OK;
@@ -393,11 +389,12 @@ void egress_free(struct egress *e)
 	pb_lock(&e->lock);
 	e->stop = true;
 	pb_unlock(&e->lock);
-	curl_multi_wakeup(e->multi);
+	egress_loop_wake(e);
 	pb_thread_join(e->thread);
 	while (e->n_spare)
 		curl_easy_cleanup(e->spare[--e->n_spare]);
 	curl_multi_cleanup(e->multi);
+	egress_loop_done(e);
 	egress_policy_free(e->policy);
 	pb_mutex_done(&e->lock);
 	free(e->spare);

@@ -30,15 +30,15 @@ struct egress_cfg {
 	size_t n_allow;
 	const char *const *ports; /* "443", "8000-8999"; none = 80 and 443 */
 	size_t n_ports;
-	int64_t timeout_us;      /* longest one request may take with all its hops; 60 s */
-	int64_t connect_us;      /* 10 s */
-	size_t body_bytes;       /* largest answer, unpacked; 8 MB */
-	size_t request_bytes;    /* largest request body; 8 MB */
-	size_t requests_max;     /* submitted and not yet answered; 20,000 */
-	size_t per_host_max;     /* connections to one host; 256 */
-	size_t idle_connections; /* kept for reuse; 512 */
-	const char *ca_file;     /* PEM, for on-premises services; NULL = the system's */
-	const char *user_agent;  /* "Patchbay/<version>" */
+	int64_t timeout_us;   /* longest one request may take with all its hops; 60 s */
+	int64_t connect_us;   /* 10 s */
+	size_t body_bytes;    /* largest answer, unpacked; 8 MB */
+	size_t request_bytes; /* largest request body; 8 MB */
+	size_t requests_max;  /* submitted and not yet answered; 20,000 */
+	size_t per_host_max;  /* connections to one host; 256 */
+	size_t idle_connections; /* kept for reuse; 4,096: fewer than are busy at once means closing and opening all the time */
+	const char *ca_file;    /* PEM, for on-premises services; NULL = the system's */
+	const char *user_agent; /* "Patchbay/<version>" */
 };
 
 /*

@@ -272,7 +272,7 @@ static void set_limits(struct egress_transfer *t, CURL *h)
 	curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->body_max);
 	curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, careful ? IDLE_UNSAFE_S : IDLE_REPEATABLE_S);
 	curl_easy_setopt(h, CURLOPT_MAXLIFETIME_CONN, LIFETIME_S);
-	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 16384L);
+	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 8192L);
 	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 }
 

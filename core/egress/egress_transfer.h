@@ -95,6 +95,8 @@ struct egress {
 	bool stop;
 
 	/* egress thread only */
+	int epoll_fd, event_fd;
+	int64_t timer_us; /* when curl wants to be called, pb_mono_us; INT64_MAX: not */
 	struct pb_list running;
 	CURL **spare; /* easy handles for reuse */
 	size_t n_spare;
@@ -102,6 +104,13 @@ struct egress {
 	atomic_uint_fast64_t requests, answers, failures, blocked, cancelled, redirects, connects,
 		reuses, bytes_in, bytes_out;
 };
+
+/* egress_loop.c: curl's descriptors in an epoll set, its timer, our wake-up. */
+void egress_loop_init(struct egress *e);
+void egress_loop_done(struct egress *e);
+/* Waits for something to do and lets curl do it. */
+void egress_loop_once(struct egress *e);
+void egress_loop_wake(struct egress *e); /* [any-thread] */
 
 /* egress_request.c: checks and copies @req. The result has one reference. */
 enum pb_status egress_transfer_new(struct egress *e, const struct egress_request *req,
