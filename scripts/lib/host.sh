@@ -34,9 +34,21 @@ host_secret() {
 	servers_private_file "$1/keys/$2"
 }
 
+# Its kept port, or another one when somebody else has got that meanwhile.
 host_port() {
-	[ -s "$1/ports/$2" ] || servers_free_port >"$1/ports/$2"
-	cat "$1/ports/$2"
+	local dir=$1 name=$2 port
+
+	port=$(cat "$dir/ports/$name" 2>/dev/null)
+	if [ -z "$port" ] || { ! servers_pid "$dir" "$name" >/dev/null && host_port_taken "$port"; }; then
+		port=$(servers_free_port)
+		echo "$port" >"$dir/ports/$name"
+	fi
+	echo "$port"
+}
+
+# Does anybody listen there? (0A is the kernel's word for it.)
+host_port_taken() {
+	grep -qsE "$(printf ':%04X [0-9A-F]+:0000 0A' "$1")" /proc/net/tcp /proc/net/tcp6
 }
 
 host_configure() {
@@ -116,12 +128,15 @@ host_wait_ready() {
 	return 1
 }
 
-# host_start_one DIR NAME READY-PATH CMD...: on its kept port, unless somebody else got it.
+# host_start_one DIR NAME READY-PATH CMD...: start it and wait until it answers; nothing to do when it does.
 host_start_one() {
 	local dir=$1 name=$2 path=$3
 	shift 3
 
-	servers_pid "$dir" "$name" >/dev/null && host_wait_ready "$dir" "$name" "$path" && return 0
+	if servers_pid "$dir" "$name" >/dev/null; then
+		host_wait_ready "$dir" "$name" "$path" && return 0
+		host_stop "$dir" "$name" 50
+	fi
 	servers_spawn "$dir" "$name" "$@"
 	host_wait_ready "$dir" "$name" "$path" && return 0
 	tail -n 10 "$dir/log/$name.log" >&2
@@ -131,7 +146,20 @@ host_start_one() {
 	servers_die "$name did not start (its last words are above, all of them in $dir/log/$name.log)"
 }
 
+# What a running host was started with: programs, configuration, addresses.
+host_stamp() {
+	(cd "$1" && stat -c %Y "$HOST_PROGRAMS/patchbay" "$HOST_PROGRAMS/patchbay-runner" "$HOST_CONNECTORS"/*/*.so &&
+		cat patchbay.conf keys/*_url keys/master_key) | sha256sum
+}
+
 host_start() {
+	local stamp
+
+	stamp=$(host_stamp "$1")
+	if [ "$stamp" != "$(cat "$1/conf/host.stamp" 2>/dev/null)" ]; then
+		host_stop "$1" host 450
+		echo "$stamp" >"$1/conf/host.stamp"
+	fi
 	host_start_one "$1" host /ready "$HOST_PROGRAMS/patchbay" serve --config "$1/patchbay.conf"
 }
 
