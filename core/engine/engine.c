@@ -42,6 +42,7 @@ enum pb_status engine_new(const struct engine_cfg *cfg, struct engine **ret, str
 	pb_cond_init(&e->work);
 	pb_cond_init(&e->idle);
 	pb_cond_init(&e->tick);
+	pb_cond_init(&e->sweep_tick);
 	pb_list_init(&e->active);
 	pb_list_init(&e->runnable);
 	*ret = e;
@@ -97,6 +98,7 @@ void engine_free(struct engine *e)
 	pb_cond_done(&e->work);
 	pb_cond_done(&e->idle);
 	pb_cond_done(&e->tick);
+	pb_cond_done(&e->sweep_tick);
 	pb_mutex_done(&e->lock);
 	e->magic = 0;
 	free(e);

@@ -59,6 +59,7 @@ void engine_release_slot(struct engine *e)
 	e->n_active--;
 	pb_cond_broadcast(&e->idle);
 	pb_unlock(&e->lock);
+	engine_offer_room(e); /* what was offered meanwhile was one less */
 }
 
 static void claim_over(struct engine *e, bool claimed)

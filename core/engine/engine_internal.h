@@ -24,7 +24,7 @@ struct engine {
 	struct engine_waiters waiters;
 
 	struct pb_mutex lock; /* everything below */
-	struct pb_cond work, idle, tick;
+	struct pb_cond work, idle, tick, sweep_tick;
 	struct pb_list active, runnable;
 	uint32_t n_active, n_claiming, n_busy;
 	bool stopping, draining, started;

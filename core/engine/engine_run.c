@@ -36,6 +36,7 @@ struct engine_run *run_new(struct engine *e, const struct store_lease *lease,
 	r->trigger_block = pb_xmemdup(c->trigger.p, c->trigger.len);
 	r->trigger_text = pb_slice(r->trigger_block, c->trigger.len);
 	pb_arena_init(&r->arena, RUN_ARENA_BYTES);
+	pb_arena_init(&r->errors, RUN_ERRORS_BYTES);
 	return r;
 }
 
@@ -66,6 +67,7 @@ void run_unref(struct engine_run *r)
 	free_steps(r);
 	engine_plan_unref(r->plan);
 	pb_arena_done(&r->arena);
+	pb_arena_done(&r->errors);
 	bus_msg_free(r->msg);
 	free(r->trigger_block);
 	free(r->retry_from);
@@ -83,8 +85,9 @@ struct run_msg *run_msg_new(enum run_msg_kind kind, size_t extra_bytes)
 
 void run_answer(struct engine_run *r, struct engine_core_event ev)
 {
-	PB_ASSERT(r->n_pending < PB_ARRAY_LEN(r->pending));
-	r->pending[(r->pending_head + r->n_pending++) % PB_ARRAY_LEN(r->pending)] = ev;
+	/* a step has one answer at a time */
+	PB_ASSERT(r->n_pending <= r->plan->core.n_steps);
+	r->pending[(r->pending_head + r->n_pending++) % (r->plan->core.n_steps + 1u)] = ev;
 }
 
 static bool next_answer(struct engine_run *r, struct engine_core_event *ret)
@@ -92,7 +95,7 @@ static bool next_answer(struct engine_run *r, struct engine_core_event *ret)
 	if (r->n_pending == 0)
 		return false;
 	*ret = r->pending[r->pending_head];
-	r->pending_head = (uint16_t)((r->pending_head + 1) % PB_ARRAY_LEN(r->pending));
+	r->pending_head = (uint16_t)((r->pending_head + 1) % (r->plan->core.n_steps + 1u));
 	r->n_pending--;
 	return true;
 }
@@ -162,6 +165,11 @@ void run_feed(struct engine_run *r, struct engine_core_event ev)
 
 static void begin(struct engine_run *r)
 {
+	if (pb_mono_us() >= r->lease_until_us) {
+		run_release(r,
+			    0); /* the claim took longer than the lease: no call may leave (R6) */
+		return;
+	}
 	if (!run_load(r))
 		return;
 	r->begun = true;
@@ -172,8 +180,10 @@ static void begin(struct engine_run *r)
 
 static void on_renewed(struct engine_run *r, const struct run_msg *m)
 {
+	pb_lock(&r->engine->lock);
 	r->renewing = false;
 	r->lease_until_us = PB_MAX(r->lease_until_us, m->lease_until_us);
+	pb_unlock(&r->engine->lock);
 	if (m->has_signal)
 		run_take_signals(r);
 }

@@ -22,14 +22,16 @@ struct engine;
 
 /* Trigger, parameters and outputs of one run together. */
 #define RUN_ARENA_BYTES ((size_t)64 * 1024 * 1024)
+/* Errors: there is room to say so when the other is full. */
+#define RUN_ERRORS_BYTES ((size_t)4 * 1024 * 1024)
 /* Signals taken in and not yet removed by a commit. */
 #define RUN_CONSUMED_MAX 64
 
-/* What the shell keeps of a step beside the core's state. Bytes live in the run's arena. */
+/* What the shell keeps of a step beside the core's state. Bytes live in the run's arenas. */
 struct run_step {
 	struct pb_slice input, output, error;
 	const struct pb_json *output_json, *error_json;
-	struct pb_buf attempts; /* JSON array without the closing bracket; empty when none */
+	struct pb_buf attempts; /* JSON array; empty when none */
 	char key[65];           /* idempotency key, hex; "" until the first attempt */
 	const char *connector, *connector_version;
 	struct connector_action *action;
@@ -74,11 +76,13 @@ struct engine_run {
 	struct pb_list inbox;
 	bool runnable; /* in the queue or in a worker's hands */
 	bool over;
+	bool renewing;
+	/* monotonic, counted from before the request: the database's is later. Written by the worker with
+	 * the lock, so the worker may read it without */
+	int64_t lease_until_us;
 
 	/* the worker's alone */
 	struct store_lease lease;
-	int64_t lease_until_us; /* monotonic, counted from before the request: the database's is later */
-	bool renewing;
 	bool begun;
 	struct bus_msg *msg; /* acknowledged when the run is over */
 	struct pb_uuid workflow_id, retry_of;
@@ -93,12 +97,11 @@ struct engine_run {
 	struct engine_core core;
 	struct engine_core_step *core_steps;
 	struct run_step *steps;
-	struct pb_arena arena;
+	struct pb_arena arena, errors;
 	const struct pb_json *trigger, *execution;
 	struct pb_uuid consumed[RUN_CONSUMED_MAX];
 	size_t n_consumed, n_consumed_sent;
-	struct engine_core_event
-		pending[2 * ENGINE_CORE_STEPS_MAX]; /* answers of pure work, fed in turn */
+	struct engine_core_event *pending; /* a ring of plan->n_steps + 1: answers of pure work */
 	uint16_t pending_head, n_pending;
 	enum model_execution_status final; /* of the FINISH under way */
 	struct engine_core_cmd commit;     /* the one under way */

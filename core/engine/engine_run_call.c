@@ -13,6 +13,9 @@
 
 #include "base/base.h"
 
+/* Past this an attempt's record is its times only. */
+#define ATTEMPTS_BYTES_MAX ((size_t)1024 * 1024)
+
 static enum model_error_class error_class_of(enum connector_status status)
 {
 	switch (status) {
@@ -52,7 +55,10 @@ static struct engine_core_event event_of(uint16_t step, const struct connector_c
 		.step = step,
 		.error_class = error_class_of(res->status),
 		.effect = (enum model_effect)res->effect,
-		.wait = must_wait(res->status) ? MODEL_WAIT_CONNECTOR_DISABLED : MODEL_WAIT_NONE,
+		/* what may have left is judged by its effect, whatever the reason */
+		.wait = must_wait(res->status) && res->effect == CONNECTOR_EFFECT_NONE
+				? MODEL_WAIT_CONNECTOR_DISABLED
+				: MODEL_WAIT_NONE,
 		.uncharged = res->status == CONNECTOR_CRASHED && !res->attempt_charged &&
 			     res->effect == CONNECTOR_EFFECT_NONE,
 		.retry_after_us = res->retry_after_us,
@@ -251,19 +257,24 @@ static void record_attempt(struct engine_run *r, uint16_t step, struct pb_slice 
 	pb_jw_time(&w, s->attempt_started_us);
 	pb_jw_key(&w, "finished_at");
 	pb_jw_time(&w, pb_now_us());
+	if (s->attempts.len + rest.len > ATTEMPTS_BYTES_MAX)
+		rest = PB_SLICE("{\"status\":\"not_recorded\"}"); /* their number still counts */
+	if (s->attempts.len)
+		s->attempts.p[--s->attempts.len] = 0; /* its bracket */
 	pb_buf_addc(&s->attempts, s->attempts.len ? ',' : '[');
 	pb_buf_add(&s->attempts, pb_buf_str(&head), head.len);
 	pb_buf_addc(&s->attempts, ',');
 	pb_buf_add(&s->attempts, rest.p + 1, rest.len - 1); /* without its own brace */
+	pb_buf_addc(&s->attempts, ']');
 }
 
-static struct pb_slice keep(struct engine_run *r, struct pb_slice s,
-			    const struct pb_json **ret_json)
+static struct pb_slice keep(struct pb_arena *a, struct pb_slice s, const struct pb_json **ret_json)
 {
-	struct pb_slice copy = pb_slice(pb_arena_memdup(&r->arena, s.p, s.len), s.len);
+	struct pb_slice copy = pb_slice(pb_arena_memdup(a, s.p, s.len), s.len);
 
 	*ret_json = NULL;
-	if (!copy.p || pb_json_parse(&r->arena, copy.p, copy.len, NULL, ret_json, NULL) != PB_OK)
+	if (s.len > STORE_VALUE_BYTES || !copy.p ||
+	    pb_json_parse(a, copy.p, copy.len, NULL, ret_json, NULL) != PB_OK)
 		return pb_slice(NULL, 0);
 	return copy;
 }
@@ -277,11 +288,11 @@ void run_call_done(struct engine_run *r, const struct run_msg *m)
 	s->finished_us = pb_now_us();
 	record_attempt(r, m->step, m->attempt);
 	if (m->error.len)
-		s->error = keep(r, m->error, &s->error_json);
+		s->error = keep(&r->errors, m->error, &s->error_json);
 	else
 		s->error = pb_slice(NULL, 0), s->error_json = NULL;
 	if (ev.kind == ENGINE_EV_STEP_OK) {
-		s->output = keep(r, m->output, &s->output_json);
+		s->output = keep(&r->arena, m->output, &s->output_json);
 		if (!s->output.p) {
 			run_set_error(r, m->step, "connector.output_invalid", "internal",
 				      "the connector's output is not JSON or too large", NULL);

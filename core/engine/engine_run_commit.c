@@ -22,26 +22,16 @@ static struct store_step store_row(struct engine_run *r, uint16_t i)
 	const struct engine_core_row *row = &r->core_steps[i].row;
 	const struct model_step *m = r->plan->steps[i].model;
 	struct run_step *s = &r->steps[i];
-	struct pb_slice attempts = pb_slice(NULL, 0);
 	bool open = row->status == MODEL_STEP_RUNNING || row->status == MODEL_STEP_RETRYING ||
 		    row->status == MODEL_STEP_WAITING || row->status == MODEL_STEP_OUTCOME_UNKNOWN;
 
-	if (s->attempts.len) { /* a snapshot: the list may grow while the commit is under way */
-		char *copy = pb_arena_alloc(&r->arena, s->attempts.len + 2);
-
-		if (copy) {
-			memcpy(copy, s->attempts.p, s->attempts.len);
-			copy[s->attempts.len] = ']';
-			attempts = pb_slice(copy, s->attempts.len + 1);
-		}
-	}
 	return (struct store_step){
 		.step_id = pb_slice_str(m->id),
 		.item = pb_slice("", 0),
 		.status = row->status,
 		.wait_reason = (int16_t)row->wait_reason,
 		.attempt = row->attempts,
-		.attempts = attempts,
+		.attempts = pb_slice(s->attempts.len ? s->attempts.p : NULL, s->attempts.len),
 		.input = s->input,
 		.output = row->status == MODEL_STEP_SUCCEEDED ? s->output : pb_slice(NULL, 0),
 		.error = row->status == MODEL_STEP_SUCCEEDED ? pb_slice(NULL, 0) : s->error,
@@ -164,7 +154,7 @@ static struct pb_slice execution_error(struct engine_run *r, int16_t step)
 		pb_jw_tree(&w, &m->value);
 	}
 	pb_jw_end(&w);
-	return pb_slice(pb_arena_memdup(&r->arena, pb_buf_str(&text), text.len), text.len);
+	return pb_slice(pb_arena_memdup(&r->errors, pb_buf_str(&text), text.len), text.len);
 }
 
 /* The output of the last step that succeeded, in the order of the file. */
@@ -248,6 +238,7 @@ void run_fail_whole(struct engine_run *r, const char *code, const char *message)
 	pb_jw_key(&w, "message");
 	pb_jw_str(&w, message);
 	pb_jw_end(&w);
+	r->error = pb_slice(pb_arena_memdup(&r->errors, pb_buf_str(&text), text.len), text.len);
 	submit_finish(r, &(struct store_finish){.lease = r->lease,
 						.status = MODEL_EXECUTION_FAILED,
 						.error = pb_slice(pb_buf_str(&text), text.len)});

@@ -15,6 +15,8 @@ PB_LOG_TOPIC("engine.load");
 
 /* How long an execution rests when the database could not be read for it. */
 #define RELEASE_DELAY_US (2 * PB_USEC_PER_SEC)
+/* All signals that can be stored, at their largest. */
+#define SIGNALS_ARENA_BYTES ((size_t)STORE_SIGNALS_MAX * (STORE_SIGNAL_BYTES_MAX + 1024))
 
 static void log_trouble(struct engine_run *r, const char *what, const struct pb_err *err)
 {
@@ -147,8 +149,8 @@ static void fill_step(struct engine_run *r, uint16_t i, const struct store_step 
 	s->error_json = parse_stored(r, row->error);
 	s->started_us = row->started_at;
 	s->finished_us = row->finished_at;
-	if (row->attempts.len > 2) /* without the closing bracket */
-		pb_buf_add(&s->attempts, row->attempts.p, row->attempts.len - 1);
+	if (row->attempts.len > 2)
+		pb_buf_add(&s->attempts, row->attempts.p, row->attempts.len);
 	fill_key(s, row);
 }
 
@@ -226,8 +228,10 @@ static bool keep_results(struct engine_run *r)
 		struct engine_core_row row;
 		bool from = r->retry_from && pb_str_eq(r->retry_from, r->plan->steps[i].model->id);
 
-		if (!found[i])
+		if (!found[i]) {
+			rerun[i] = true;
 			continue;
+		}
 		row = core_row(r->plan, i, found[i]);
 		rerun[i] = from || follows_rerun(r->plan, i, rerun) ||
 			   (!is_kept(&row) && row.status != MODEL_STEP_SKIPPED);
@@ -250,7 +254,8 @@ bool run_load(struct engine_run *r)
 	n = r->plan->core.n_steps;
 	r->core_steps = pb_arena_calloc(&r->arena, n + 1u, sizeof(*r->core_steps));
 	r->steps = pb_arena_calloc(&r->arena, n + 1u, sizeof(*r->steps));
-	PB_ASSERT(r->core_steps && r->steps);
+	r->pending = pb_arena_calloc(&r->arena, n + 1u, sizeof(*r->pending));
+	PB_ASSERT(r->core_steps && r->steps && r->pending); /* the arena is fresh */
 	engine_core_init(&r->core, &r->plan->core, r->core_steps);
 	if (!load_trigger(r))
 		return false;
@@ -302,7 +307,8 @@ static void take_decision(struct engine_run *r, struct pb_slice body)
 		return;
 	ev.step = (uint16_t)i;
 	if (ev.decision == ENGINE_DECISION_MARK_SUCCEEDED) {
-		pb_json_write(&text, output ? output : &pb_json_null);
+		output = output ? output : &pb_json_null;
+		pb_json_write(&text, output);
 		r->steps[i].output_json = output;
 		r->steps[i].output =
 			pb_slice(pb_arena_memdup(&r->arena, pb_buf_str(&text), text.len), text.len);
@@ -317,18 +323,25 @@ void run_take_signals(struct engine_run *r)
 {
 	struct store_signal *signals;
 	struct pb_err err = PB_ERR_INIT;
+	pb_auto_arena arena; /* not the run's: the same signals may be read again and again */
 	size_t n;
 
-	if (store_signals_load(r->engine->cfg.engine_pool, r->lease.tenant_id, r->lease.id,
-			       &r->arena, &signals, &n, &err) != PB_OK) {
+	pb_arena_init(&arena, SIGNALS_ARENA_BYTES);
+	if (store_signals_load(r->engine->cfg.engine_pool, r->lease.tenant_id, r->lease.id, &arena,
+			       &signals, &n, &err) != PB_OK) {
 		log_trouble(r, "signals not loaded, the next commit or renewal shows them again",
 			    &err);
 		return;
 	}
 	for (size_t i = 0; i < n && !engine_core_is_over(&r->core); i++) {
-		if (is_consumed(r, signals[i].id) || r->n_consumed >= RUN_CONSUMED_MAX)
+		bool room = r->n_consumed < RUN_CONSUMED_MAX;
+
+		/* no room: the next commit makes some; but cancelling twice is like once */
+		if (is_consumed(r, signals[i].id) ||
+		    (!room && signals[i].kind != STORE_SIGNAL_CANCEL))
 			continue;
-		r->consumed[r->n_consumed++] = signals[i].id;
+		if (room)
+			r->consumed[r->n_consumed++] = signals[i].id;
 		if (signals[i].kind == STORE_SIGNAL_CANCEL)
 			run_feed(r, (struct engine_core_event){.kind = ENGINE_EV_CANCEL});
 		else if (signals[i].kind == STORE_SIGNAL_DECISION)

@@ -85,8 +85,8 @@ void run_set_error(struct engine_run *r, uint16_t step, const char *code, const 
 	pb_jw_key(&w, "attempts");
 	pb_jw_int(&w, r->core_steps[step].row.attempts);
 	pb_jw_end(&w);
-	s->error = pb_slice(pb_arena_memdup(&r->arena, pb_buf_str(&text), text.len), text.len);
-	if (!s->error.p || pb_json_parse(&r->arena, s->error.p, s->error.len, NULL, &s->error_json,
+	s->error = pb_slice(pb_arena_memdup(&r->errors, pb_buf_str(&text), text.len), text.len);
+	if (!s->error.p || pb_json_parse(&r->errors, s->error.p, s->error.len, NULL, &s->error_json,
 					 NULL) != PB_OK) {
 		s->error = pb_slice(NULL, 0);
 		s->error_json = NULL;

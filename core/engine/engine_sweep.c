@@ -21,6 +21,7 @@ PB_LOG_TOPIC("engine.sweep");
 #define SWEEP_ALL_EVERY_US (30 * PB_USEC_PER_SEC)
 #define UPKEEP_EVERY_US    (10 * PB_USEC_PER_MIN)
 #define PARTITIONS_AHEAD   7
+#define PURGE_LIMIT        10000
 
 struct sweeper {
 	struct engine *engine;
@@ -63,6 +64,16 @@ static void count(struct engine *e, const struct store_swept *rows, int n)
 	pb_unlock(&e->lock);
 }
 
+static bool is_stopping(struct engine *e)
+{
+	bool stop;
+
+	pb_lock(&e->lock);
+	stop = e->stopping;
+	pb_unlock(&e->lock);
+	return stop;
+}
+
 static void sweep(struct sweeper *s)
 {
 	struct engine *e = s->engine;
@@ -82,7 +93,7 @@ static void sweep(struct sweeper *s)
 			bus_publish_exec(e->cfg.bus, s->rows[i].tenant_id, s->rows[i].id,
 					 s->rows[i].dispatch, NULL, NULL);
 		count(e, s->rows, n);
-	} while (n == SWEEP_LIMIT);
+	} while (n == SWEEP_LIMIT && !is_stopping(e));
 }
 
 static void upkeep(struct sweeper *s)
@@ -96,9 +107,14 @@ static void upkeep(struct sweeper *s)
 				      (int)s->engine->cfg.keep_days, &report, &err) != PB_OK)
 		pb_log(PB_LOG_WARN, "partitions not maintained, retrying later",
 		       PB_KV_STR("error.code", err.code), PB_KV_STR("error.message", err.msg));
-	if (store_expired_purge(s->engine->cfg.engine_pool, 10000, &n, &err) != PB_OK)
-		pb_log(PB_LOG_WARN, "expired keys not purged, retrying later",
-		       PB_KV_STR("error.code", err.code));
+	do { /* small bites: each is one transaction */
+		if (store_expired_purge(s->engine->cfg.engine_pool, PURGE_LIMIT, &n, &err) !=
+		    PB_OK) {
+			pb_log(PB_LOG_WARN, "expired keys not purged, retrying later",
+			       PB_KV_STR("error.code", err.code));
+			return;
+		}
+	} while (n == PURGE_LIMIT && !is_stopping(s->engine));
 }
 
 static void set_leading(struct engine *e, bool leading)
@@ -114,7 +130,7 @@ static bool pause_or_stop(struct engine *e)
 	bool stop;
 
 	pb_lock(&e->lock);
-	while (!e->stopping && pb_cond_wait_until(&e->tick, &e->lock, until))
+	while (!e->stopping && pb_cond_wait_until(&e->sweep_tick, &e->lock, until))
 		continue;
 	stop = e->stopping;
 	pb_unlock(&e->lock);

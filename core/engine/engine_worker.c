@@ -14,6 +14,7 @@
 #define TIMER_STACK_BYTES  ((size_t)128 * 1024)
 /* A lease is renewed when less than this part of it is left. */
 #define RENEW_WHEN_LEFT(lease_us) ((lease_us)*2 / 3)
+#define RENEW_AT_ONCE             256
 
 /* ---- queue ---- */
 
@@ -43,13 +44,22 @@ void run_post(struct engine_run *r, struct run_msg *m)
 void engine_run_add(struct engine *e, struct engine_run *r)
 {
 	struct run_msg *m = run_msg_new(RUN_MSG_BEGIN, 0);
+	bool late;
 
 	pb_lock(&e->lock);
-	e->stats.started++;
-	pb_list_append(&e->active, &r->active_node);
+	late = e->stopping; /* claimed while the workers ended: left to its lease */
 	pb_list_append(&r->inbox, &m->node);
-	make_runnable(e, r);
+	if (late) {
+		r->over = true;
+		e->n_active--;
+	} else {
+		e->stats.started++;
+		pb_list_append(&e->active, &r->active_node);
+		make_runnable(e, r);
+	}
 	pb_unlock(&e->lock);
+	if (late)
+		run_unref(r);
 }
 
 static void handle_all(struct engine_run *r, struct pb_list *msgs)
@@ -168,20 +178,24 @@ static void fire_timers(struct engine *e, int64_t now_us) PB_REQUIRES(e->lock)
 	}
 }
 
-/* Short executions end long before they come up here; the walk is over what is in flight, twice a second. */
-static void renew_leases(struct engine *e, int64_t now_us) PB_REQUIRES(e->lock)
+/*
+ * Some of the runs whose leases want renewing; true when there may be more. Short executions end long before
+ * they come up here. Lets the lock go while it asks the writer.
+ */
+static bool renew_some(struct engine *e, int64_t now_us) PB_REQUIRES(e->lock)
 {
-	struct engine_run *due[64];
+	struct engine_run *due[RENEW_AT_ONCE];
 	size_t n = 0;
 
 	pb_list_foreach (node, &e->active) {
 		struct engine_run *r = pb_list_entry(node, struct engine_run, active_node);
 
-		if (r->renewing || r->lease_until_us - now_us > RENEW_WHEN_LEFT(e->cfg.lease_us) ||
-		    n == PB_ARRAY_LEN(due))
+		if (r->renewing || r->lease_until_us - now_us > RENEW_WHEN_LEFT(e->cfg.lease_us))
 			continue;
 		r->renewing = true;
 		due[n++] = run_ref(r);
+		if (n == PB_ARRAY_LEN(due))
+			break;
 	}
 	pb_unlock(&e->lock);
 	for (size_t i = 0; i < n; i++) {
@@ -189,6 +203,7 @@ static void renew_leases(struct engine *e, int64_t now_us) PB_REQUIRES(e->lock)
 		run_unref(due[i]);
 	}
 	pb_lock(&e->lock);
+	return n == PB_ARRAY_LEN(due);
 }
 
 static void *timer_main(void *arg)
@@ -203,7 +218,8 @@ static void *timer_main(void *arg)
 
 		fire_timers(e, now);
 		if (now >= renew_at) {
-			renew_leases(e, now);
+			while (renew_some(e, now) && !e->stopping)
+				continue;
 			renew_at = now + e->cfg.lease_us / 64;
 		}
 		pb_cond_wait_until(&e->tick, &e->lock,
@@ -223,19 +239,27 @@ void engine_workers_start(struct engine *e)
 	e->timer_thread = pb_thread_start("pb-timer", TIMER_STACK_BYTES, timer_main, e);
 }
 
-/* What is still in the table is forgotten; its leases run out and others go on. */
+/*
+ * What is still in the table is forgotten; its leases run out and others go on. Writer and connectors still
+ * answer meanwhile: a run that is over takes no more messages.
+ */
 static void forget_runs(struct engine *e)
 {
 	struct engine_run *r;
-	struct pb_list *node;
+	struct pb_list *node, forgotten;
 
+	pb_list_init(&forgotten);
+	pb_lock(&e->lock);
+	pb_list_foreach (n, &e->active)
+		pb_list_entry(n, struct engine_run, active_node)->over = true;
+	pb_list_splice(&forgotten, &e->active);
+	pb_list_init(&e->runnable); /* nobody takes from it any more */
+	e->n_active = 0;
+	pb_unlock(&e->lock);
+	while ((node = pb_list_pop(&forgotten)))
+		run_unref(pb_list_entry(node, struct engine_run, active_node));
 	while (engine_timers_pop(&e->timers, INT64_MAX, &r))
 		run_unref(r);
-	while ((node = pb_list_pop(&e->active))) {
-		r = pb_list_entry(node, struct engine_run, active_node);
-		r->over = true;
-		run_unref(r);
-	}
 }
 
 void engine_workers_stop(struct engine *e)
@@ -244,6 +268,7 @@ void engine_workers_stop(struct engine *e)
 	e->stopping = true;
 	pb_cond_broadcast(&e->work);
 	pb_cond_broadcast(&e->tick);
+	pb_cond_broadcast(&e->sweep_tick);
 	pb_unlock(&e->lock);
 	for (uint32_t i = 0; i < e->n_workers; i++)
 		pb_thread_join(e->workers[i]);

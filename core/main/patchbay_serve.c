@@ -303,6 +303,8 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 	pb_auto_arena arena;
 	enum pb_status st;
 
+	pb_arena_init(&arena, 1024 * 1024);
+	pb_problems_init(&faults, &arena, 100);
 	if (!runner_account(c, &cfg.uid, &cfg.gid, err) ||
 	    egress_new(&egress, &h->egress, err) != PB_OK)
 		return false;
@@ -311,8 +313,6 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 	h->connector_store = connector_store_new(h->engine_pool, h->admin_pool, h->api_pool);
 	cfg.egress = h->egress;
 	cfg.ops = connector_ops(h);
-	pb_arena_init(&arena, 1024 * 1024);
-	pb_problems_init(&faults, &arena, 100);
 	st = connectors_new(&cfg, &h->connectors, &faults, err);
 	log_faults(&faults);
 	if (st == PB_OK)
