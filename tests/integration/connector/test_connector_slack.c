@@ -204,7 +204,7 @@ static const struct {
 
 START_TEST(post_message__faults_are_classed)
 {
-	pb_autofree char *set = control("POST", "/__control/faults", faults[_i].fault);
+	pb_autofree pb_unused char *set = control("POST", "/__control/faults", faults[_i].fault);
 	struct result r;
 
 	post(&r);
