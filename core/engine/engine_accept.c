@@ -145,6 +145,14 @@ static enum pb_status submit_and_wait(struct engine *e, const struct store_accep
 	st = store_accept_submit(e->cfg.writer, a, deadline, on_accepted, w, err);
 	if (st != PB_OK)
 		return st;
+#ifdef PB_MUTANT_ACK_BEFORE_COMMIT
+	/* A deliberately broken build: answers at once, so that the campaign can show that it notices. */
+	if (!await_commit(w, 0)) {
+		w = NULL;
+		ret->id = a->id;
+		return PB_OK;
+	}
+#endif
 	if (!await_commit(w, deadline + PB_USEC_PER_SEC)) {
 		w = NULL; /* the writer's thread frees it */
 		return unknown_outcome(err);
