@@ -65,6 +65,41 @@ static bool within_rate(struct api *api, struct http_req *req, const struct stor
 	return false;
 }
 
+struct info_job {
+	struct engine *engine;
+	const struct store_hook *hook;
+	struct engine_trigger_info info;
+	enum pb_status status;
+	struct pb_err err;
+};
+
+static void read_info(void *arg)
+{
+	struct info_job *job = arg;
+	const struct store_hook *hook = job->hook;
+
+	job->status = engine_trigger_info(job->engine, hook->tenant_id, hook->workflow_id,
+					  hook->version, &job->info, &job->err);
+}
+
+/* A version that is not in memory is compiled, which needs a deep stack. */
+static bool find_info(struct api *api, struct http_req *req, const struct store_hook *hook,
+		      struct engine_trigger_info *ret)
+{
+	struct info_job job = {.engine = api->cfg.engine, .hook = hook, .err = PB_ERR_INIT};
+
+	if (engine_trigger_info_cached(api->cfg.engine, hook->tenant_id, hook->workflow_id,
+				       hook->version, ret))
+		return true;
+	if (api_offload_run(api->offload, read_info, &job, &job.err) != PB_OK ||
+	    job.status != PB_OK) {
+		api_fail(req, &job.err);
+		return false;
+	}
+	*ret = job.info;
+	return true;
+}
+
 /* ---- the trigger's data ---- */
 
 static bool is_secret_header(const char *lower)
@@ -134,8 +169,14 @@ static void write_headers(struct http_req *req, struct pb_jw *w)
 	pb_jw_end(w);
 }
 
-/* ?a=1&a=2: the last one counts, as for most receivers. */
-static void write_query(struct http_req *req, struct pb_jw *w)
+/* Two names that differ only in bytes that JSON cannot carry would become one. */
+static bool is_text(struct pb_slice s)
+{
+	return pb_utf8_valid(s.p, s.len) && !memchr(s.p, 0, s.len);
+}
+
+/* ?a=1&a=2: the last one counts, as for most receivers. False when it has answered. */
+static bool write_query(struct http_req *req, struct pb_jw *w)
 {
 	size_t n = http_req_query_count(req);
 
@@ -145,16 +186,20 @@ static void write_query(struct http_req *req, struct pb_jw *w)
 		const struct http_param *p = http_req_query_at(req, i);
 		bool again = false;
 
+		if (!is_text(p->name)) {
+			http_reply_fail(req, PB_E_INVALID, "http.query_invalid",
+					"the name of a query parameter is not text");
+			return false;
+		}
 		for (size_t k = i + 1; k < n && !again; k++)
 			again = pb_slice_eq(http_req_query_at(req, k)->name, p->name);
 		if (again)
 			continue;
-		const char *name = pb_arena_memdup(http_req_arena(req), p->name.p, p->name.len);
-
-		pb_jw_key(w, name ? name : "");
+		pb_jw_key(w, p->name.p);
 		pb_jw_strn(w, p->value.p, p->value.len);
 	}
 	pb_jw_end(w);
+	return true;
 }
 
 static bool says_json(const char *content_type)
@@ -176,6 +221,7 @@ static bool says_json(const char *content_type)
 static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw *w)
 {
 	const char *type = http_req_header(req, "Content-Type");
+	const struct pb_json_limits limits = {.depth = PB_JSON_DEPTH - 1}; /* it goes one deeper */
 	const struct pb_json *ignored;
 	struct pb_err err = PB_ERR_INIT;
 	enum pb_status st = PB_OK;
@@ -186,7 +232,7 @@ static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw 
 		return true;
 	}
 	if (says_json(type) || !type) {
-		st = pb_json_parse(http_req_arena(req), body.p, body.len, NULL, &ignored, &err);
+		st = pb_json_parse(http_req_arena(req), body.p, body.len, &limits, &ignored, &err);
 		if (st == PB_OK) {
 			pb_jw_raw(w, body.p, body.len);
 			return true;
@@ -215,7 +261,8 @@ static bool write_trigger(struct http_req *req, struct pb_slice body, struct pb_
 	pb_jw_str(&w, http_req_method_name(req));
 	pb_jw_key(&w, "path"); /* of the hook itself: the token before it is a secret */
 	pb_jw_str(&w, "/");
-	write_query(req, &w);
+	if (!write_query(req, &w))
+		return false;
 	write_headers(req, &w);
 	if (!write_body(req, body, &w))
 		return false;
@@ -347,18 +394,11 @@ static void handle_hook(struct http_req *req, void *arg)
 {
 	struct api *api = arg;
 	struct engine_trigger_info info;
-	struct pb_err err = PB_ERR_INIT;
 	struct store_hook hook;
-	enum pb_status st;
 
-	if (!find_hook(api, req, &hook) || !within_rate(api, req, &hook))
+	if (!find_hook(api, req, &hook) || !within_rate(api, req, &hook) ||
+	    !find_info(api, req, &hook, &info))
 		return;
-	st = engine_trigger_info(api->cfg.engine, hook.tenant_id, hook.workflow_id, hook.version,
-				 &info, &err);
-	if (st != PB_OK) {
-		api_fail(req, &err);
-		return;
-	}
 	if (!info.is_webhook ||
 	    !(model_method_parse(http_req_method_name(req), strlen(http_req_method_name(req))) &
 	      info.methods)) {

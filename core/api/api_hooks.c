@@ -25,6 +25,7 @@ struct api_hooks {
 	struct pb_mutex lock;
 	struct hook_entry *entries;
 	bool loaded, stale;
+	uint32_t notices;      /* a refresh answers only those that came before it */
 	int64_t seen_us;       /* the database's time of the last refresh */
 	int64_t refresh_at_us; /* monotonic */
 };
@@ -108,6 +109,7 @@ void api_hooks_stale(struct api_hooks *h)
 {
 	pb_lock(&h->lock);
 	h->stale = true;
+	h->notices++;
 	pb_unlock(&h->lock);
 }
 
@@ -124,10 +126,12 @@ void api_hooks_refresh(struct api_hooks *h)
 {
 	int64_t now = pb_mono_us(), seen = 0;
 	bool loaded, was_stale;
+	uint32_t notices;
 	enum pb_status st;
 
 	pb_lock(&h->lock);
 	was_stale = h->stale;
+	notices = h->notices;
 	loaded = h->loaded;
 	pb_unlock(&h->lock);
 	if (loaded && !was_stale && now < h->refresh_at_us)
@@ -140,7 +144,7 @@ void api_hooks_refresh(struct api_hooks *h)
 	h->refresh_at_us = now + REFRESH_EVERY_US;
 	pb_lock(&h->lock);
 	h->loaded = true;
-	h->stale = false;
+	h->stale = h->notices != notices;
 	pb_unlock(&h->lock);
 }
 

@@ -137,6 +137,28 @@ enum pb_status engine_check_workflow(struct engine *e, struct pb_uuid tenant,
 			 : pb_err_set(err, PB_E_TOO_LARGE, "workflow.too_large", "too large");
 }
 
+static struct engine_trigger_info trigger_info(const struct engine_plan *plan)
+{
+	const struct model_trigger *t = &plan->workflow->trigger;
+
+	return (struct engine_trigger_info){
+		.is_webhook = t->type == MODEL_TRIGGER_WEBHOOK,
+		.methods = t->methods,
+		.wants_result = t->respond == MODEL_RESPOND_RESULT,
+		.result_deadline_us = t->deadline_us,
+	};
+}
+
+bool engine_trigger_info_cached(struct engine *e, struct pb_uuid tenant, struct pb_uuid workflow,
+				int32_t version, struct engine_trigger_info *ret)
+{
+	pb_autoptr(engine_plan) plan = engine_cache_peek(e->plans, tenant, workflow, version);
+
+	if (plan)
+		*ret = trigger_info(plan);
+	return plan != NULL;
+}
+
 enum pb_status engine_trigger_info(struct engine *e, struct pb_uuid tenant, struct pb_uuid workflow,
 				   int32_t version, struct engine_trigger_info *ret,
 				   struct pb_err *err)
@@ -144,17 +166,9 @@ enum pb_status engine_trigger_info(struct engine *e, struct pb_uuid tenant, stru
 	pb_autoptr(engine_plan) plan = NULL;
 	enum pb_status st = engine_cache_get(e->plans, tenant, workflow, version, &plan, err);
 
-	if (st != PB_OK)
-		return st;
-	const struct model_trigger *t = &plan->workflow->trigger;
-
-	*ret = (struct engine_trigger_info){
-		.is_webhook = t->type == MODEL_TRIGGER_WEBHOOK,
-		.methods = t->methods,
-		.wants_result = t->respond == MODEL_RESPOND_RESULT,
-		.result_deadline_us = t->deadline_us,
-	};
-	return PB_OK;
+	if (st == PB_OK)
+		*ret = trigger_info(plan);
+	return st;
 }
 
 struct pb_slice engine_result_of_steps(const struct store_step *steps, size_t n)

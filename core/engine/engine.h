@@ -82,9 +82,13 @@ struct engine_trigger_info {
 	bool wants_result; /* answer with the output, not 202 */
 	int64_t result_deadline_us;
 };
+/* Reads and compiles it when it is not in memory: up to 128 KB of stack, not on a web server's thread. */
 enum pb_status engine_trigger_info(struct engine *e, struct pb_uuid tenant, struct pb_uuid workflow,
 				   int32_t version, struct engine_trigger_info *ret,
 				   struct pb_err *err) pb_must_check;
+/* Only from memory, on any stack; false when it is not there. */
+bool engine_trigger_info_cached(struct engine *e, struct pb_uuid tenant, struct pb_uuid workflow,
+				int32_t version, struct engine_trigger_info *ret) pb_must_check;
 
 /* ---- accepting ---- */
 

@@ -98,6 +98,14 @@ static void put(struct engine_cache *c, const struct cache_key *key, struct engi
 	pb_unlock(&c->lock);
 }
 
+struct engine_plan *engine_cache_peek(struct engine_cache *c, struct pb_uuid tenant,
+				      struct pb_uuid workflow, int32_t version)
+{
+	struct cache_key key = make_key(tenant, workflow, version);
+
+	return look_up(c, &key);
+}
+
 enum pb_status engine_cache_get(struct engine_cache *c, struct pb_uuid tenant,
 				struct pb_uuid workflow, int32_t version, struct engine_plan **ret,
 				struct pb_err *err)

@@ -15,6 +15,10 @@ struct pg_pool;
 struct engine_cache *engine_cache_new(struct pg_pool *engine_pool);
 void engine_cache_free(struct engine_cache *c);
 
+/* What is in memory: a reference, or NULL. Threads: [any-thread], any stack. */
+struct engine_plan *engine_cache_peek(struct engine_cache *c, struct pb_uuid tenant,
+				      struct pb_uuid workflow, int32_t version);
+
 /*
  * Owner:   *ret a reference.
  * Errors:  PB_E_NOT_FOUND workflow.version_not_found, workflow.invalid (a bug or an older format),
