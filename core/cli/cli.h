@@ -6,6 +6,7 @@
 #ifndef PB_CLI_CLI_H
 #define PB_CLI_CLI_H
 
+#include <stdio.h>
 #include "base/mem.h"
 #include "config/config.h"
 
@@ -17,14 +18,16 @@ struct cli_args {
 	const char *out_dir; /* bootstrap --out */
 	bool list;           /* check-config --list */
 	bool renew;          /* bootstrap --renew */
+	bool help;           /* --help, -h */
 	const char **sets;   /* --set name=value and --roles; owned */
-	size_t n_sets;
+	char **made;         /* the texts among them that are not argv's; owned */
+	size_t n_sets, n_made;
 };
 
 /* False after it said on stderr what is wrong. Owner: cli_args_done(). [main, before start] */
 bool cli_args_parse(int argc, char **argv, struct cli_args *ret);
 void cli_args_done(struct cli_args *args);
-void cli_usage(void);
+void cli_usage(FILE *to);
 
 /* Loads and checks the configuration; NULL after every fault was printed, one line each. */
 struct config *cli_config(const struct cli_args *args, bool check_for_serving);

@@ -21,9 +21,9 @@ static const char usage[] =
 	"  --config FILE         settings as `name = value` lines\n"
 	"  --set name=value      one setting, stronger than the file and the environment\n";
 
-void cli_usage(void)
+void cli_usage(FILE *to)
 {
-	fputs(usage, stderr);
+	fputs(usage, to);
 }
 
 static bool complain(const char *what, const char *arg)
@@ -44,7 +44,9 @@ static bool add_roles(struct cli_args *args, const char *roles)
 	char *text = pb_xcalloc(1, n);
 
 	(void)pb_str_printf(text, n, "roles=%s", roles);
-	add_set(args, text); /* lives as long as the process, like argv */
+	args->made = pb_xrealloc(args->made, args->n_made + 1, sizeof(*args->made));
+	args->made[args->n_made++] = text;
+	add_set(args, text);
 	return true;
 }
 
@@ -74,33 +76,54 @@ static bool wants_value(const char *option)
 	return false;
 }
 
+static bool take_flag(struct cli_args *args, const char *arg)
+{
+	if (pb_str_eq(arg, "--list"))
+		args->list = true;
+	else if (pb_str_eq(arg, "--renew"))
+		args->renew = true;
+	else if (pb_str_eq(arg, "--help") || pb_str_eq(arg, "-h"))
+		args->help = true;
+	else
+		return complain("unknown option", arg);
+	return true;
+}
+
+static bool take_command(struct cli_args *args, const char *arg)
+{
+	if (args->command)
+		return complain("one command at a time, please", arg);
+	args->command = arg;
+	return true;
+}
+
 bool cli_args_parse(int argc, char **argv, struct cli_args *ret)
 {
+	bool ok = true;
+
 	*ret = (struct cli_args){0};
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; ok && i < argc; i++) {
 		if (wants_value(argv[i])) {
-			if (!take_value(ret, argv[i], i + 1 < argc ? argv[i + 1] : NULL))
-				return false;
+			ok = take_value(ret, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
 			i++;
-		} else if (pb_str_eq(argv[i], "--list")) {
-			ret->list = true;
-		} else if (pb_str_eq(argv[i], "--renew")) {
-			ret->renew = true;
-		} else if (argv[i][0] == '-' && !pb_str_eq(argv[i], "--help")) {
-			return complain("unknown option", argv[i]);
-		} else if (ret->command) {
-			return complain("one command at a time, please", argv[i]);
+		} else if (argv[i][0] == '-') {
+			ok = take_flag(ret, argv[i]);
 		} else {
-			ret->command = argv[i];
+			ok = take_command(ret, argv[i]);
 		}
 	}
-	return true;
+	if (!ok)
+		cli_args_done(ret);
+	return ok;
 }
 
 void cli_args_done(struct cli_args *args)
 {
+	for (size_t i = 0; i < args->n_made; i++)
+		free(args->made[i]);
+	free(args->made);
 	free(args->sets);
-	args->sets = NULL;
+	*args = (struct cli_args){0};
 }
 
 static void print_faults(const struct pb_problems *faults)

@@ -161,6 +161,11 @@ int cli_bootstrap(const struct config *cfg, const struct cli_args *args)
 			"patchbay: bootstrap needs --out DIR, where the keys are written\n");
 		return CLI_USAGE;
 	}
+	if (access(args->out_dir, W_OK | X_OK) != 0) { /* before there are keys to lose */
+		fprintf(stderr, "patchbay: --out %s is not a folder that can be written to\n",
+			args->out_dir);
+		return CLI_FAILED;
+	}
 	api = open_pool(cfg, "database_api_url_file", &err);
 	admin = api ? open_pool(cfg, "database_admin_url_file", &err) : NULL;
 	vault = admin ? open_vault(cfg, api, &err) : NULL;

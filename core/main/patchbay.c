@@ -29,10 +29,9 @@ static int run_migrate(const struct config *cfg, const struct cli_args *args)
 
 static int run(const struct cli_args *args)
 {
-	if (!args->command || pb_str_eq(args->command, "--help") ||
-	    pb_str_eq(args->command, "help")) {
-		cli_usage();
-		return args->command ? CLI_OK : CLI_USAGE;
+	if (!args->command || args->help || pb_str_eq(args->command, "help")) {
+		cli_usage(args->command || args->help ? stdout : stderr);
+		return args->command || args->help ? CLI_OK : CLI_USAGE;
 	}
 	if (pb_str_eq(args->command, "version"))
 		return cli_version();
@@ -45,7 +44,7 @@ static int run(const struct cli_args *args)
 	if (pb_str_eq(args->command, "bootstrap"))
 		return with_config(args, false, cli_bootstrap);
 	fprintf(stderr, "patchbay: unknown command: %s\n", args->command);
-	cli_usage();
+	cli_usage(stderr);
 	return CLI_USAGE;
 }
 
