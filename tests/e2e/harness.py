@@ -7,6 +7,7 @@ on one NATS server would take each other's messages. Nothing here sleeps for a f
 again until a deadline. All processes are children of the test and die with it (PR_SET_PDEATHSIG through setpriv).
 """
 import base64
+import concurrent.futures
 import contextlib
 import csv
 import http.client
@@ -110,7 +111,15 @@ def environment():
     return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent", **keep}
 
 
+# The kernel's death signal comes when the *thread* that started a process ends, so one thread starts them all.
+_SPAWNER = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+
+
 def spawn(argv, log, die_by="KILL"):
+    return _SPAWNER.submit(_spawn, argv, log, die_by).result()
+
+
+def _spawn(argv, log, die_by):
     with open(log, "ab") as out:
         return subprocess.Popen(command_as_account(argv, die_by), cwd="/", env=environment(), stdin=subprocess.DEVNULL,
                                 stdout=out, stderr=out, start_new_session=True)

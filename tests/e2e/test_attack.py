@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+What attackers try against a running host: wrong HTTP, wrong JSON, other people's data, egress to private places,
+secrets in wrong places, poisonous connectors, and load meant to hurt. Each part is a file attack_*.py; names of tests
+on the command line select (Framing, Json.test_...).
+"""
+import harness
+from attack_http import Framing, Keys, Target  # noqa: F401
+
+if __name__ == "__main__":
+    harness.main()
