@@ -32,7 +32,7 @@ struct api_cfg {
 	struct auth *auth;
 	struct vault *vault;
 	struct limits *limits;
-	struct cache *cache;
+	struct cache *cache; /* NULL: there is no Redis */
 	struct bus *bus;
 	struct connectors *connectors;
 	struct engine *engine;

@@ -52,21 +52,20 @@ static void write_dependency(struct pb_jw *w, const char *name, bool up, bool re
 static bool write_dependencies(struct api *api, struct pb_jw *w)
 {
 	struct pb_err err = PB_ERR_INIT;
-	struct cache_status cache;
 	struct bus_status bus;
 	bool database = pg_pool_health(api->cfg.api_pool, &err) == PB_OK &&
 			pg_writer_healthy(api->cfg.writer);
-	bool redis = cache_ping(api->cfg.cache);
+	bool redis = api->cfg.cache && cache_ping(api->cfg.cache);
 
-	cache_status(api->cfg.cache, &cache);
 	bus_status(api->cfg.bus, &bus);
 	pb_jw_key(w, "dependencies");
 	pb_jw_object(w);
 	write_dependency(w, "postgresql", database, true, database ? NULL : err.msg);
 	write_dependency(w, "nats", bus.connected && bus.stream_ok, false,
 			 bus.connected ? NULL : "accepted executions wait until it is back");
-	write_dependency(w, "redis", redis, false,
-			 redis ? NULL : "limits are counted by each host alone");
+	if (api->cfg.cache)
+		write_dependency(w, "redis", redis, false,
+				 redis ? NULL : "limits are counted by each host alone");
 	pb_jw_end(w);
 	return database;
 }

@@ -20,6 +20,8 @@ static void set_defaults(struct engine_cfg *cfg)
 	cfg->lease_us = cfg->lease_us ? cfg->lease_us : 15 * PB_USEC_PER_SEC;
 	cfg->redispatch_after_us =
 		cfg->redispatch_after_us ? cfg->redispatch_after_us : 5 * PB_USEC_PER_SEC;
+	cfg->sweep_interval_us =
+		cfg->sweep_interval_us ? cfg->sweep_interval_us : 500 * PB_USEC_PER_MSEC;
 	cfg->keep_days = cfg->keep_days ? cfg->keep_days : 30;
 }
 

@@ -37,6 +37,7 @@ struct engine_cfg {
 	uint32_t sync_wait_max;      /* callers that wait for a result; 0 = 128 */
 	int64_t lease_us;            /* 0 = 15 s */
 	int64_t redispatch_after_us; /* 0 = 5 s */
+	int64_t sweep_interval_us;   /* 0 = 500 ms */
 	uint32_t keep_days;          /* history kept; 0 = 30 */
 	/* True when @tenant has a connection with this name or id for the connector; for checks at
 	 * save. PB_E_NOT_FOUND connection.not_found, PB_E_UNPROCESSABLE connection.wrong_connector,

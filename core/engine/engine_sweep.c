@@ -15,8 +15,7 @@
 
 PB_LOG_TOPIC("engine.sweep");
 
-#define SWEEP_EVERY_US (500 * PB_USEC_PER_MSEC)
-#define SWEEP_LIMIT    500
+#define SWEEP_LIMIT 500
 /* Queued rows are looked at this often even when the queue claims to hold messages. */
 #define SWEEP_ALL_EVERY_US (30 * PB_USEC_PER_SEC)
 #define UPKEEP_EVERY_US    (10 * PB_USEC_PER_MIN)
@@ -126,7 +125,7 @@ static void set_leading(struct engine *e, bool leading)
 
 static bool pause_or_stop(struct engine *e)
 {
-	int64_t until = pb_mono_us() + SWEEP_EVERY_US;
+	int64_t until = pb_mono_us() + e->cfg.sweep_interval_us;
 	bool stop;
 
 	pb_lock(&e->lock);

@@ -157,13 +157,23 @@ static bool start_secrets(struct host *h, struct pb_err *err)
 	return true;
 }
 
+/* Without Redis each host counts its limits alone. */
+static bool start_cache(struct host *h, struct pb_err *err)
+{
+	pb_autoptr(crypto_secret) redis = NULL;
+
+	if (!*h->cfg->redis_url_file)
+		return true;
+	redis = read_secret(h->cfg, "redis_url_file", err);
+	return redis &&
+	       cache_open(&(struct cache_cfg){.url = text_of(redis)}, &h->cache, err) == PB_OK;
+}
+
 static bool start_servers(struct host *h, struct pb_err *err)
 {
-	pb_autoptr(crypto_secret) redis = read_secret(h->cfg, "redis_url_file", err);
-	pb_autoptr(crypto_secret) nats = redis ? read_secret(h->cfg, "nats_url_file", err) : NULL;
+	pb_autoptr(crypto_secret) nats = read_secret(h->cfg, "nats_url_file", err);
 
-	if (!nats ||
-	    cache_open(&(struct cache_cfg){.url = text_of(redis)}, &h->cache, err) != PB_OK ||
+	if (!nats || !start_cache(h, err) ||
 	    bus_open(&(struct bus_cfg){.url = text_of(nats)}, &h->bus, err) != PB_OK)
 		return false;
 	h->limits = limits_open(h->cache);
@@ -357,6 +367,7 @@ static bool start_engine(struct host *h, struct pb_err *err)
 			       .executions_max = (uint32_t)c->worker_executions_max,
 			       .sync_wait_max = (uint32_t)(c->http_threads / 2),
 			       .lease_us = c->lease_duration_us,
+			       .sweep_interval_us = c->sweep_interval_us,
 			       .keep_days = (uint32_t)(c->history_retention_us /
 						       (24 * 60 * PB_USEC_PER_MIN)),
 			       .check_connection = api_resolve_check,
