@@ -18,7 +18,7 @@ static void setup(void)
 {
 	pb_buf_init(&answer, 0);
 	fx_start((struct http_cfg){
-		.threads = 8, .keep_alive_us = 300000, .header_timeout_us = 1000000});
+		.threads = 8, .keep_alive_us = 300000, .header_timeout_us = 5000000});
 }
 
 static void teardown(void)
