@@ -129,7 +129,9 @@ static struct connector_call *call_new(struct connectors *c,
 	call->params =
 		pb_xmemdup(req->params ? req->params : "{}", req->params ? req->params_bytes : 2);
 	call->params_bytes = req->params ? req->params_bytes : 2;
-	if (req->connection && *req->connection)
+	if (req->opened)
+		call->connection = connector_connection_ref(req->opened);
+	else if (req->connection && *req->connection)
 		call->connection_name = pb_xstrdup(req->connection);
 	call->key = pb_xstrdup(req->idempotency_key);
 	call->key_hash = hash_key(call);
@@ -283,8 +285,10 @@ enum pb_status connector_call_start(struct connectors *c, const struct connector
 	atomic_fetch_add(&call->counts->in_flight, 1);
 	obs_gauge_add(call->counts->m_in_flight, 1);
 	check_params(call);
-	if (!call->decided && !call->connection_name &&
-	    !connector_action_accepts(call->action, NULL))
+	if (!call->decided && call->connection)
+		check_connection(call);
+	else if (!call->decided && !call->connection_name &&
+		 !connector_action_accepts(call->action, NULL))
 		decide(call, CONNECTOR_INVALID_INPUT, "connection.missing",
 		       "the action needs a connection");
 	if (ret)

@@ -46,7 +46,9 @@ struct connector_call_request {
 	struct connector_action *action; /* borrowed; the call takes its own reference */
 	const char *params; /* JSON object; checked here against the manifest's schema */
 	size_t params_bytes;
-	const char *connection;      /* name or id; NULL or "" = none */
+	const char *connection; /* name or id; NULL or "" = none */
+	/* instead of its name: one that the caller has opened; the call takes its own reference */
+	struct connector_connection *opened;
 	const char *idempotency_key; /* same on every attempt of the step; required */
 	int64_t deadline_us;         /* pb_mono_us; 0 = cfg.call_timeout_us from now */
 	bool dry_run; /* send nothing: OK with output {"dry_run":true,"request":{...}} or the result

@@ -497,6 +497,37 @@ static void read_top(struct connector_read *r, struct connector_manifest *m)
 		connector_read_fault(r, "manifest.value", "/concurrency", "must be 1 to 1000");
 }
 
+/*
+ * Tests read and change nothing, so they may be repeated; they take no parameters and only the credential
+ * that they are of. A declarative test is left out as long as the host runs no declarative operations.
+ */
+static void read_tests(struct connector_read *r, struct connector_manifest *m)
+{
+	static const struct pb_json no_params = {.type = PB_JSON_OBJECT};
+	struct connector_operation *out = connector_read_alloc(r, m->n_credentials, sizeof(*out));
+
+	m->tests = out;
+	for (size_t i = 0; i < m->n_credentials; i++) {
+		const struct connector_credential *c = &m->credentials[i];
+		const struct pb_json *test = pb_json_get(c->json, "test");
+		struct connector_operation *op = &out[m->n_tests];
+
+		if (!c->id || !test || !pb_json_true(pb_json_get(test, "native")))
+			continue;
+		op->id = op->name = pb_arena_printf(r->arena, "test:%s", c->id);
+		op->title = "Test";
+		op->version = 1;
+		op->native = true;
+		op->params_json = &no_params;
+		op->params = connector_read_schema(r, &no_params, "", true);
+		op->credentials = &c->id;
+		op->n_credentials = 1;
+		op->idempotency = CONNECTOR_IDEMPOTENCY_NATURAL;
+		op->json = test;
+		m->n_tests++;
+	}
+}
+
 /* ---- public ---- */
 
 static enum pb_status read_all(struct connector_read *r, struct connector_manifest *m,
@@ -514,6 +545,7 @@ static enum pb_status read_all(struct connector_read *r, struct connector_manife
 		read_credentials(r, m);
 		read_errors(r, m);
 		read_actions(r, m);
+		read_tests(r, m);
 		read_native(r, m);
 	}
 	if (r->n_faults == 0 && !r->arena->overflow)
@@ -563,6 +595,8 @@ void connector_manifest_free(struct connector_manifest *m)
 		free_schema(m->credentials[i].fields);
 	for (size_t i = 0; i < m->n_actions; i++)
 		free_schema(m->actions[i].params);
+	for (size_t i = 0; i < m->n_tests; i++)
+		free_schema(m->tests[i].params);
 	pb_arena_done(m->arena);
 	free(m->arena);
 	free(m);
@@ -586,6 +620,15 @@ const struct connector_credential *connector_manifest_credential(const struct co
 	for (size_t i = 0; i < m->n_credentials; i++)
 		if (pb_str_eq(m->credentials[i].id, id))
 			return &m->credentials[i];
+	return NULL;
+}
+
+const struct connector_operation *connector_manifest_test(const struct connector_manifest *m,
+							  const char *credential)
+{
+	for (size_t i = 0; i < m->n_tests; i++)
+		if (pb_str_eq(m->tests[i].credentials[0], credential))
+			return &m->tests[i];
 	return NULL;
 }
 

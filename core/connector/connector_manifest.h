@@ -95,6 +95,9 @@ struct connector_manifest {
 	size_t n_errors;
 	const struct connector_operation *actions;
 	size_t n_actions;
+	const struct connector_operation
+		*tests; /* "test:bot", one for each credential that has one */
+	size_t n_tests;
 	const char *const *native; /* every native operation, "action:x", "options:y", ... */
 	size_t n_native;
 	int64_t concurrency;        /* calls of one connection at once; 1 = serial */
@@ -124,6 +127,9 @@ const struct connector_operation *connector_manifest_action(const struct connect
 							    const char *id, size_t n);
 const struct connector_credential *connector_manifest_credential(const struct connector_manifest *m,
 								 const char *id);
+/* The test of a credential; NULL when it has none. [any-thread] */
+const struct connector_operation *connector_manifest_test(const struct connector_manifest *m,
+							  const char *credential);
 
 /*
  * The operation of a classification: the first rule that fits @http_status and @body (JSON or

@@ -32,7 +32,7 @@ struct connector_version {
 	struct connector_manifest *manifest;
 	int plugin;
 	char hash[2 * CRYPTO_HASH_BYTES + 1];
-	struct connector_action *actions; /* parallel to manifest->actions */
+	struct connector_action *actions; /* of manifest->actions, then of manifest->tests */
 };
 
 struct entry {
@@ -114,12 +114,12 @@ static void make_actions(struct connector_version *v)
 {
 	const struct connector_manifest *m = v->manifest;
 
-	v->actions = pb_xcalloc(m->n_actions + 1, sizeof(*v->actions));
-	for (size_t i = 0; i < m->n_actions; i++) {
+	v->actions = pb_xcalloc(m->n_actions + m->n_tests + 1, sizeof(*v->actions));
+	for (size_t i = 0; i < m->n_actions + m->n_tests; i++) {
 		struct connector_action *a = &v->actions[i];
 
 		a->version = v;
-		a->op = &m->actions[i];
+		a->op = i < m->n_actions ? &m->actions[i] : &m->tests[i - m->n_actions];
 		(void)pb_str_printf(a->name, sizeof(a->name), "%s.%s", m->id, a->op->id);
 	}
 }
@@ -522,26 +522,36 @@ static struct connector_version *find_version(const struct snapshot *s, const ch
 	return NULL;
 }
 
+static enum pb_status need_version(const struct snapshot *s, const char *id, const char *version,
+				   struct connector_version **ret, struct pb_err *err)
+{
+	if (!snapshot_find(s, id))
+		return pb_err_set(err, PB_E_NOT_FOUND, "connector.unknown",
+				  "there is no connector \"%.100s\"", id);
+	*ret = find_version(s, id, version);
+	if (!*ret)
+		return pb_err_set(err, PB_E_NOT_FOUND, "connector.version_unknown",
+				  "connector \"%.100s\" has no version %.40s", id, version);
+	return PB_OK;
+}
+
 static enum pb_status find_action(const struct snapshot *s, const char *name, const char *version,
 				  struct connector_action **ret, struct pb_err *err)
 {
 	const char *dot = strrchr(name, '.');
 	char id[128];
-	struct connector_version *v;
+	struct connector_version *v = NULL;
 	const struct connector_operation *op;
+	enum pb_status st;
 
 	if (!dot || (size_t)(dot - name) >= sizeof(id))
 		return pb_err_set(err, PB_E_NOT_FOUND, "connector.unknown",
 				  "\"%.100s\" is not of the form connector.operation", name);
 	memcpy(id, name, (size_t)(dot - name));
 	id[dot - name] = 0;
-	if (!snapshot_find(s, id))
-		return pb_err_set(err, PB_E_NOT_FOUND, "connector.unknown",
-				  "there is no connector \"%s\"", id);
-	v = find_version(s, id, version);
-	if (!v)
-		return pb_err_set(err, PB_E_NOT_FOUND, "connector.version_unknown",
-				  "connector \"%s\" has no version %.40s", id, version);
+	st = need_version(s, id, version, &v, err);
+	if (st != PB_OK)
+		return st;
 	op = connector_manifest_action(v->manifest, dot + 1, strlen(dot + 1));
 	if (!op)
 		return pb_err_set(err, PB_E_NOT_FOUND, "connector.action_unknown",
@@ -556,6 +566,37 @@ enum pb_status connector_registry_action(struct connector_registry *reg, const c
 {
 	struct snapshot *s = snapshot_now(reg);
 	enum pb_status st = find_action(s, name, version, ret, err);
+
+	snapshot_unref(s);
+	return st;
+}
+
+static enum pb_status find_test(const struct snapshot *s, const char *connector,
+				const char *version, const char *credential,
+				struct connector_action **ret, struct pb_err *err)
+{
+	struct connector_version *v = NULL;
+	const struct connector_operation *op;
+	enum pb_status st = need_version(s, connector, version, &v, err);
+
+	if (st != PB_OK)
+		return st;
+	op = connector_manifest_test(v->manifest, credential);
+	if (!op)
+		return pb_err_set(err, PB_E_UNPROCESSABLE, "connection.no_test",
+				  "this kind of connection cannot be tested by itself; run a step "
+				  "with it");
+	*ret = connector_action_ref(
+		&v->actions[v->manifest->n_actions + (size_t)(op - v->manifest->tests)]);
+	return PB_OK;
+}
+
+enum pb_status connector_registry_test(struct connector_registry *reg, const char *connector,
+				       const char *version, const char *credential,
+				       struct connector_action **ret, struct pb_err *err)
+{
+	struct snapshot *s = snapshot_now(reg);
+	enum pb_status st = find_test(s, connector, version, credential, ret, err);
 
 	snapshot_unref(s);
 	return st;

@@ -45,11 +45,24 @@ enum pb_status connector_registry_action(struct connector_registry *reg, const c
 					 const char *version, struct connector_action **ret,
 					 struct pb_err *err) pb_must_check;
 
+/*
+ * The test of a credential, called like any action: "{}" as parameters, the connection, no effect.
+ * Owner:   *ret is a reference, connector_action_unref().
+ * Errors:  PB_E_NOT_FOUND connector.unknown / connector.version_unknown, PB_E_UNPROCESSABLE
+ *          connection.no_test (the credential is unknown or declares none).
+ * Threads: [any-thread], never blocks
+ */
+enum pb_status connector_registry_test(struct connector_registry *reg, const char *connector,
+				       const char *version, const char *credential,
+				       struct connector_action **ret,
+				       struct pb_err *err) pb_must_check;
+
 struct connector_action *connector_action_ref(struct connector_action *a);
 void connector_action_unref(struct connector_action *a);
 PB_DEFINE_AUTOPTR(connector_action, connector_action_unref);
 /* All borrowed from the handle. [any-thread] */
-const char *connector_action_name(const struct connector_action *a); /* "slack.post_message" */
+const char *connector_action_name(
+	const struct connector_action *a); /* "slack.post_message", "slack.test:bot" */
 const struct connector_operation *connector_action_operation(const struct connector_action *a);
 const struct connector_manifest *connector_action_manifest(const struct connector_action *a);
 struct connector_version *connector_action_version(const struct connector_action *a);
