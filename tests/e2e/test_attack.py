@@ -6,6 +6,7 @@ secrets in wrong places, poisonous connectors, and load meant to hurt. Each part
 on the command line select (Framing, Json.test_...).
 """
 import harness
+from attack_api import Expressions, Json, Malformed, Tenants  # noqa: F401
 from attack_http import Framing, Keys, Target  # noqa: F401
 
 if __name__ == "__main__":
