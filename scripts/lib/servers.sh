@@ -259,7 +259,9 @@ servers_clear_postgres() {
 		sleep 0.05
 	done
 	[ -z "$busy" ] || servers_die "an older PostgreSQL still uses $data"
-	rm -f "$data/postmaster.pid"
+	# the socket's lock too: its pid may belong to somebody else by now, and PostgreSQL would believe it
+	servers_socket_dir "$1"
+	rm -f "$data/postmaster.pid" "$SERVERS_SOCKET_DIR"/.s.PGSQL.*
 }
 
 # Start one server on its kept port; another port when somebody else got that one.
