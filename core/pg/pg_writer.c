@@ -136,6 +136,8 @@ void pg_request_answer(struct pg_shard *s, struct pg_request *r, const struct pg
 	pb_lock(&s->lock);
 	count_outcome(s, reply->outcome);
 	pb_unlock(&s->lock);
+	/* before the answer: who has all answers finds the queue empty */
+	atomic_fetch_sub(&s->writer->bytes, r->len + sizeof(*r));
 	r->done(r->arg, reply);
 }
 
@@ -150,7 +152,6 @@ void pg_request_end(struct pg_shard *s, struct pg_request *r, enum pg_outcome ou
 void pg_request_free(struct pg_shard *s, struct pg_request *r)
 {
 	PB_ASSERT(r->answered);
-	atomic_fetch_sub(&s->writer->bytes, r->len + sizeof(*r));
 	r->magic = 0;
 	free(r->data);
 	free(r);
