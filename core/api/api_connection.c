@@ -5,6 +5,7 @@
  */
 #include "api/api_connection_values.h"
 
+#include "api/api_connection_test.h"
 #include "base/log.h"
 #include "bus/bus.h"
 #include "connector/connector.h"
@@ -29,6 +30,11 @@ static const char *const status_names[] = {
 	[STORE_CONNECTION_FAILED] = "failed",
 	[STORE_CONNECTION_NEEDS_RECONNECT] = "needs_reconnect",
 };
+
+const char *api_connection_status_name(enum store_connection_status status)
+{
+	return status_names[status];
+}
 
 static struct vault_place place_of(const struct store_connection *c, int64_t secret_revision)
 {
@@ -58,7 +64,7 @@ static void write_connection(struct pb_jw *w, const struct store_connection *c,
 	api_put_raw(w, "fields", pb_slice_str(c->fields));
 	if (secrets)
 		write_names(w, secrets);
-	api_put_str(w, "status", status_names[c->status]);
+	api_put_str(w, "status", api_connection_status_name(c->status));
 	api_put_str(w, "status_reason",
 		    c->status_reason && *c->status_reason ? c->status_reason : NULL);
 	api_put_int(w, "revision", c->revision);
@@ -501,31 +507,14 @@ static void handle_delete(struct http_req *req, void *arg)
 	http_reply_empty(req, 204);
 }
 
-/* ---- test ---- */
-
-/*
- * A credential's own test is an operation that only a runner or the declarative executor can run, and the
- * connectors do not take such calls yet. So this answers honestly that there is none, after having made sure that
- * the connection exists and opens.
- */
 static void handle_test(struct http_req *req, void *arg)
 {
-	const struct pb_json *body, *secrets = NULL;
-	struct pb_err err = PB_ERR_INIT;
+	const struct pb_json *body;
 	struct store_connection c;
-	pb_auto_arena arena;
 
-	pb_arena_init(&arena, OPEN_ARENA);
-	if (!api_body_object_or_empty(req, &body) ||
-	    !api_only_fields(req, body, (const char *const[]){NULL}) || !load(arg, req, &c))
-		return;
-	if (open_secrets(arg, &c, &arena, &secrets, &err) != PB_OK) {
-		api_fail(req, &err);
-		return;
-	}
-	wipe_tree(secrets);
-	http_reply_fail(req, PB_E_UNPROCESSABLE, "connection.no_test",
-			"this kind of connection cannot be tested by itself; run a step with it");
+	if (api_body_object_or_empty(req, &body) &&
+	    api_only_fields(req, body, (const char *const[]){NULL}) && load(arg, req, &c))
+		api_connection_test(arg, req, &c);
 }
 
 void api_connection_routes(struct http_router *r, struct api *api)

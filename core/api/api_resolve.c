@@ -163,8 +163,8 @@ static enum pb_status find_row(struct api_resolve *r, struct pb_uuid tenant, con
 	return st;
 }
 
-static enum pb_status open_row(struct api_resolve *r, const struct store_connection *row,
-			       struct connector_connection **ret, struct pb_err *err)
+enum pb_status api_resolve_open(struct vault *vault, const struct store_connection *row,
+				struct connector_connection **ret, struct pb_err *err)
 {
 	const struct vault_place place = {"connection", "secrets", row->tenant, row->id,
 					  row->secret_revision};
@@ -172,7 +172,7 @@ static enum pb_status open_row(struct api_resolve *r, const struct store_connect
 	enum pb_status st = PB_OK;
 
 	if (row->secrets_n)
-		st = vault_open(r->cfg.vault, &place, row->secrets, row->secrets_n, &secrets, err);
+		st = vault_open(vault, &place, row->secrets, row->secrets_n, &secrets, err);
 	if (st != PB_OK)
 		return st;
 	return connector_connection_new(row->id, row->connector, row->auth_type, row->fields,
@@ -198,7 +198,7 @@ enum pb_status api_resolve_connection(void *arg, struct pb_uuid tenant, const ch
 	}
 	st = find_row(r, tenant, name, &arena, &row, err);
 	if (st == PB_OK)
-		st = open_row(r, &row, &found, err);
+		st = api_resolve_open(r->cfg.vault, &row, &found, err);
 	if (st != PB_OK)
 		return st;
 	cache_put(r, tenant, name, found, epoch);

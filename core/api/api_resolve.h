@@ -14,6 +14,7 @@
 struct api_resolve;
 struct connector_connection;
 struct pg_pool;
+struct store_connection;
 struct vault;
 
 #define API_RESOLVE_AGE_US INT64_C(10000000)
@@ -39,6 +40,15 @@ PB_DEFINE_AUTOPTR(api_resolve, api_resolve_free);
 enum pb_status api_resolve_connection(void *arg, struct pb_uuid tenant, const char *name,
 				      struct connector_connection **ret,
 				      struct pb_err *err) pb_must_check;
+
+/*
+ * Opens a row that was read with its secrets; keeps nothing.
+ * Owner:   *ret is a reference, connector_connection_unref().
+ * Errors:  PB_E_INTERNAL vault.*, connection.malformed. [worker] [request]
+ */
+enum pb_status api_resolve_open(struct vault *vault, const struct store_connection *row,
+				struct connector_connection **ret,
+				struct pb_err *err) pb_must_check;
 
 /*
  * For engine_cfg.check_connection: is there such a connection, and is it one of @connector? Opens nothing.

@@ -64,6 +64,7 @@ struct config {
 
 	/* connectors and runners */
 	char *connector_dir;
+	struct config_list connector_base_urls; /* "slack=http://127.0.0.1:4300/slack/api" */
 	char *runner_path;
 	char *runner_user;
 	int64_t runner_memory_bytes;

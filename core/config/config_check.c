@@ -60,6 +60,10 @@ static void check_production(const struct config *cfg, struct pb_problems *fault
 	if (cfg->allow_crash_points)
 		add(faults, "allow_crash_points", "config.conflict",
 		    "allow_crash_points needs environment = development; remove it in production");
+	if (cfg->connector_base_urls.n)
+		add(faults, "connector_base_urls", "config.conflict",
+		    "connector_base_urls needs environment = development: it sends credentials "
+		    "elsewhere");
 	if (!cfg->runner_sandbox_required)
 		add(faults, "runner_sandbox_required", "config.conflict",
 		    "runner_sandbox_required = false needs environment = development");

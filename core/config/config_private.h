@@ -14,7 +14,8 @@ bool config_shape_origin(const char *s); /* "https://app.example.com", "http://l
 bool config_shape_base_url(
 	const char *s);                /* an origin, perhaps with a path and no trailing slash */
 bool config_shape_name(const char *s); /* user name: [a-z_][a-z0-9_-]* */
-bool config_shape_crash_at(const char *s); /* "engine.finish.before_commit:1" */
+bool config_shape_connector_url(const char *s); /* "slack=http://127.0.0.1:4300/slack/api" */
+bool config_shape_crash_at(const char *s);      /* "engine.finish.before_commit:1" */
 
 /* Address of the setting's field. */
 void *config_field(struct config *cfg, const struct config_setting *s);

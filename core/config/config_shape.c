@@ -105,6 +105,13 @@ bool config_shape_name(const char *s)
 	       strlen(s) <= 32;
 }
 
+bool config_shape_connector_url(const char *s)
+{
+	size_t n = strspn(s, LOWER DIGITS "_-.");
+
+	return n > 0 && n <= 100 && s[n] == '=' && config_shape_base_url(s + n + 1);
+}
+
 bool config_shape_crash_at(const char *s)
 {
 	const char *colon = strrchr(s, ':');

@@ -131,6 +131,10 @@ static const struct config_setting table[] = {
 
 	/* connectors and runners */
 	S_PATH(connector_dir, "/usr/lib/patchbay/connectors", "Folder of installed connectors."),
+	S_LIST(connector_base_urls, "", 0, 64, .item_ok = config_shape_connector_url,
+	       .shape = "connector=https://host/path without a slash at the end",
+	       .doc = "Sends a connector's requests to another address than its own, to a test "
+		      "server; development only."),
 	S_PATH(runner_path, "/usr/lib/patchbay/patchbay-runner", "The runner program."),
 	S_STRING(runner_user, "patchbay-runner", .item_ok = config_shape_name,
 		 .shape = "a user name",

@@ -283,6 +283,27 @@ static bool runner_account(const struct config *cfg, uint32_t *ret_uid, uint32_t
 	return true;
 }
 
+/* Owner: each connector name is the caller's (free), then the array; addresses are borrowed. */
+static struct connector_override *read_overrides(const struct config_list *list)
+{
+	struct connector_override *out = pb_xcalloc(list->n + 1, sizeof(*out));
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *mark = strchr(list->items[i], '='); /* the setting's shape has one */
+
+		out[i].connector = pb_xstrndup(list->items[i], (size_t)(mark - list->items[i]));
+		out[i].base_url = mark + 1;
+	}
+	return out;
+}
+
+static void free_overrides(struct connector_override *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((void *)(uintptr_t)o[i].connector);
+	free(o);
+}
+
 static void log_faults(const struct pb_problems *faults)
 {
 	for (const struct pb_problem *p = faults->first; p; p = p->next)
@@ -309,6 +330,7 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 		.runner_calls_max = (uint32_t)c->runner_calls_max,
 		.development = c->environment == CONFIG_DEVELOPMENT,
 	};
+	struct connector_override *overrides;
 	struct pb_problems faults;
 	pb_auto_arena arena;
 	enum pb_status st;
@@ -323,7 +345,11 @@ static bool start_connectors(struct host *h, struct pb_err *err)
 	h->connector_store = connector_store_new(h->engine_pool, h->admin_pool, h->api_pool);
 	cfg.egress = h->egress;
 	cfg.ops = connector_ops(h);
+	overrides = read_overrides(&c->connector_base_urls);
+	cfg.overrides = overrides;
+	cfg.n_overrides = c->connector_base_urls.n;
 	st = connectors_new(&cfg, &h->connectors, &faults, err);
+	free_overrides(overrides, cfg.n_overrides);
 	log_faults(&faults);
 	if (st == PB_OK)
 		connector_store_refresh(h->connector_store, h->connectors);

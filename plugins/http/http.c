@@ -391,8 +391,63 @@ static patchbay_status request(const struct patchbay_host *host, struct patchbay
 	return patchbay_fail_with(host, call, status, "the answer is too large for a result");
 }
 
+/* ---- the test of a connection ---- */
+
+/* A field of the connection as a string; NULL when it has none. */
+static const char *field(const struct plan *p, const char *name)
+{
+	struct patchbay_text value = {NULL, 0};
+	struct patchbay_writer w;
+
+	if (patchbay_secret(p->host, p->call, name, &value) != PATCHBAY_OK || value.len == 0)
+		return NULL;
+	patchbay_writer_init(&w, p->host, p->call);
+	patchbay_write_bytes(&w, value.ptr, value.len);
+	return w.failed ? NULL : w.text;
+}
+
+/*
+ * GET test_url. Elsewhere than at the connection's own hosts the credential would not be sent, and an answer
+ * would prove nothing.
+ */
+static patchbay_status test_credential(const struct patchbay_host *host, struct patchbay_call *call)
+{
+	static const char result[] = "{}";
+	struct patchbay_http_response rs = PATCHBAY_HTTP_RESPONSE_INIT;
+	const struct patchbay_http_request rq = PATCHBAY_HTTP_REQUEST_INIT;
+	const char *hosts;
+	patchbay_status status;
+	struct plan p;
+
+	memset(&p, 0, sizeof(p));
+	p.host = host;
+	p.call = call;
+	p.safe = 1;
+	p.rq = rq;
+	p.rq.method = "GET";
+	p.rq.flags = PATCHBAY_HTTP_REPEATABLE;
+	p.rq.url = field(&p, "test_url");
+	if (p.rq.url == NULL)
+		return patchbay_fail_with(host, call, PATCHBAY_UNSUPPORTED,
+					  "the connection has no address for a test");
+	hosts = field(&p, "host");
+	if (hosts == NULL || !http_host_listed(p.rq.url, hosts))
+		return patchbay_fail_with(
+			host, call, PATCHBAY_PERMANENT,
+			"the address for the test is not on the connection's host");
+	status = patchbay_http(host, call, &p.rq, &rs);
+	if (status != PATCHBAY_OK)
+		return patchbay_fail_http(host, call, status, &rs);
+	if (rs.http_status < 200 || rs.http_status > 299)
+		return fail_unexpected(&p, &rs);
+	return patchbay_result(host, call, result, sizeof(result) - 1);
+}
+
 static const struct patchbay_operation operations[] = {
 	{"action:request", request},
+	{"test:bearer", test_credential},
+	{"test:basic", test_credential},
+	{"test:header", test_credential},
 };
 
 PATCHBAY_MODULE(operations, patchbay_manifest_bytes, PATCHBAY_MANIFEST_BYTES)

@@ -126,3 +126,43 @@ int http_utf8_ok(const char *bytes, size_t len)
 	}
 	return 1;
 }
+
+/* "*.b.example" is any host below b.example. */
+static int host_fits(const char *host, size_t n, const char *pattern, size_t n_pattern)
+{
+	size_t i;
+
+	if (n_pattern > 2 && pattern[0] == '*' && pattern[1] == '.') {
+		pattern++;
+		n_pattern--;
+		if (n <= n_pattern)
+			return 0;
+		host += n - n_pattern;
+		n = n_pattern;
+	}
+	if (n == 0 || n != n_pattern)
+		return 0;
+	for (i = 0; i < n; i++)
+		if (lower(host[i]) != lower(pattern[i]))
+			return 0;
+	return 1;
+}
+
+int http_host_listed(const char *url, const char *hosts)
+{
+	static const char between[] = " ,\"[]\t\n";
+	const char *host = strstr(url, "://");
+	size_t n, n_pattern;
+
+	if (host == NULL)
+		return 0;
+	host += 3;
+	n = strcspn(host, ":/?#");
+	for (hosts += strspn(hosts, between); *hosts != 0; hosts += strspn(hosts, between)) {
+		n_pattern = strcspn(hosts, between);
+		if (host_fits(host, n, hosts, n_pattern))
+			return 1;
+		hosts += n_pattern;
+	}
+	return 0;
+}

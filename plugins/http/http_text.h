@@ -15,5 +15,7 @@ int http_same_name(const char *a, const char *b);
 /* A token for a name, no control characters in the value. */
 int http_header_ok(const char *name, const char *value);
 int http_utf8_ok(const char *bytes, size_t len);
+/* Is the host of "http://host:port/..." among "a.example.com, *.b.example"? */
+int http_host_listed(const char *url, const char *hosts);
 
 #endif

@@ -70,6 +70,7 @@ static const struct {
 	{"dev_login=true", "config.conflict", "/dev_login"},
 	{"allow_crash_points=true", "config.conflict", "/allow_crash_points"},
 	{"runner_sandbox_required=false", "config.conflict", "/runner_sandbox_required"},
+	{"connector_base_urls=slack=http://127.0.0.1:1", "config.conflict", "/connector_base_urls"},
 	{"public_url=", "config.required", "/public_url"},
 	{"public_url=http://patchbay.example", "config.conflict", "/public_url"},
 	{"crash_at=engine.claim:1", "config.conflict", "/crash_at"},
@@ -129,6 +130,7 @@ START_TEST(check__development_allows_more)
 			      "dev_login=true",
 			      "allow_crash_points=true",
 			      "crash_at=engine.claim:1",
+			      "connector_base_urls=slack=http://127.0.0.1:4300/slack/api",
 			      "runner_sandbox_required=false"};
 	const struct config_source src = {.sets = sets, .n_sets = PB_ARRAY_LEN(sets)};
 	pb_autoptr(config) cfg = NULL;

@@ -184,6 +184,15 @@ START_TEST(parse__reads_the_parts)
 			found = found || strcmp(m->native[k], native[i]) == 0;
 		ck_assert_msg(found, "%s", native[i]);
 	}
+	op = connector_manifest_test(m, "key");
+	ck_assert_ptr_nonnull(op);
+	ck_assert_str_eq(op->name, "test:key");
+	ck_assert(op->native && !op->credential_optional);
+	ck_assert(connector_operation_repeatable(op, NULL));
+	ck_assert_uint_eq(op->n_credentials, 1);
+	ck_assert_str_eq(op->credentials[0], "key");
+	ck_assert_ptr_nonnull(op->params);
+	ck_assert_ptr_null(connector_manifest_test(m, "ke"));
 	ck_assert_ptr_null(connector_manifest_action(m, "g", 1));
 	ck_assert_ptr_null(connector_manifest_action(m, "gone", 4));
 }

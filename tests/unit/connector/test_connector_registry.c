@@ -170,6 +170,48 @@ START_TEST(scan__native_needs_its_plugin)
 }
 END_TEST
 
+START_TEST(test__of_a_credential_that_has_one)
+{
+	static const char text[] =
+		"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"N\","
+		"\"credentials\":[{\"id\":\"plain\",\"type\":\"none\"},"
+		"{\"id\":\"asked\",\"type\":\"none\",\"test\":{\"request\":{}}},"
+		"{\"id\":\"key\",\"type\":\"none\",\"test\":{\"native\":true}}],"
+		"\"actions\":[{\"id\":\"go\",\"version\":1,\"title\":\"Go\",\"request\":{},"
+		"\"idempotency\":{\"mode\":\"none\"}}]}";
+	static const char *const without[] = {"plain", "asked", "gone", ""};
+	pb_autoptr(connector_action) a = NULL, go = NULL;
+
+	put("a", "manifest.json", text);
+	put("a", "a.so", "sealed");
+	ck_assert_int_eq(connector_registry_scan(reg, dir, &faults, &err), PB_OK);
+	ck_assert_int_eq(connector_registry_test(reg, "a", NULL, "key", &a, &err), PB_OK);
+	ck_assert_str_eq(connector_action_name(a), "a.test:key");
+	ck_assert_str_eq(connector_action_operation(a)->name, "test:key");
+	ck_assert(connector_action_accepts(a, "key"));
+	ck_assert(!connector_action_accepts(a, "plain"));
+	ck_assert(!connector_action_accepts(a, NULL));
+	/* not to be had as an action, and the actions are where they were */
+	ck_assert_str_eq(version_of("a.test:key", NULL), "connector.action_unknown");
+	ck_assert_int_eq(connector_registry_action(reg, "a.go", "1.0.0", &go, &err), PB_OK);
+	ck_assert_str_eq(connector_action_operation(go)->id, "go");
+	for (size_t i = 0; i < PB_ARRAY_LEN(without); i++) {
+		ck_assert_int_eq(connector_registry_test(reg, "a", NULL, without[i], &go, &err),
+				 PB_E_UNPROCESSABLE);
+		ck_assert_str_eq(err.code, "connection.no_test");
+	}
+	ck_assert_int_eq(connector_registry_test(reg, "b", NULL, "key", &go, &err), PB_E_NOT_FOUND);
+	ck_assert_str_eq(err.code, "connector.unknown");
+	ck_assert_int_eq(connector_registry_test(reg, "a", "2.0.0", "key", &go, &err),
+			 PB_E_NOT_FOUND);
+	ck_assert_str_eq(err.code, "connector.version_unknown");
+	/* the handle outlives its version */
+	put_manifest("a", "a", "2.0.0");
+	ck_assert_int_eq(connector_registry_scan(reg, dir, &faults, &err), PB_OK);
+	ck_assert_str_eq(connector_action_manifest(a)->version, "1.0.0");
+}
+END_TEST
+
 START_TEST(scan__no_directory)
 {
 	ck_assert_int_eq(connector_registry_scan(reg, "/nonexistent/patchbay", &faults, &err),
@@ -253,6 +295,7 @@ int main(void)
 	tcase_add_test(tc, action__outlives_what_replaces_it);
 	tcase_add_test(tc, scan__keeps_the_old_when_the_new_is_broken);
 	tcase_add_test(tc, scan__native_needs_its_plugin);
+	tcase_add_test(tc, test__of_a_credential_that_has_one);
 	tcase_add_test(tc, scan__no_directory);
 	tcase_add_test(tc, accepts__credentials);
 	tcase_add_test(tc, snapshot__readers_and_changes_at_once);
