@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/http_priv.h"
+#include "http/http_wake.h"
 #include "base/base.h"
 
 PB_LOG_TOPIC("http.server");
@@ -265,8 +266,13 @@ void http_server_stop(struct http_server *s)
 	if (!s)
 		return;
 	atomic_store(&s->draining, true);
-	if (s->ctx)
+	if (s->ctx) {
+		struct http_wake wake;
+
+		http_wake_start(&wake, s->cfg.listen, s->ports[0]);
 		mg_stop(s->ctx);
+		http_wake_end(&wake);
+	}
 	http_metrics_stop(s);
 	http_conns_stop(&s->conns);
 	(void)mg_exit_library();
