@@ -244,8 +244,8 @@ servers_ready() {
 	esac
 }
 
-# After kill -9 of the postmaster its children end by themselves, soon; and its lock file may name a pid that
-# somebody else has by now, which PostgreSQL would take for a living postmaster.
+# After kill -9 of the postmaster its children end by themselves, soon; and its lock files may name a pid that
+# somebody else has by now, or that nobody has waited for yet: PostgreSQL would take it for a living postmaster.
 servers_clear_postgres() {
 	local data=$1/data/postgres pid try cwd busy
 
