@@ -30,7 +30,8 @@ void bus_pulls_forget(struct bus *b)
 	pb_unlock(&b->lock);
 }
 
-/* Books a request for what is missing. Small wants wait while enough is asked already: fewer, larger pulls. */
+/* Books a request for what is missing. Small wants wait while enough is asked already: fewer,
+ * larger pulls. */
 static size_t book_pull(struct bus *b, uint32_t *ret_slot, uint32_t *ret_gen)
 {
 	size_t want = 0;
