@@ -149,7 +149,7 @@ void pg_request_end(struct pg_shard *s, struct pg_request *r, enum pg_outcome ou
 	pg_request_answer(s, r, &reply);
 }
 
-void pg_request_free(struct pg_shard *s, struct pg_request *r)
+void pg_request_free(struct pg_request *r)
 {
 	PB_ASSERT(r->answered);
 	r->magic = 0;
@@ -214,7 +214,7 @@ int64_t pg_shard_expire(struct pg_shard *s)
 		struct pg_request *r = pb_list_entry(it, struct pg_request, node);
 
 		request_late(s, r);
-		pg_request_free(s, r);
+		pg_request_free(r);
 	}
 	return next;
 }
@@ -282,8 +282,9 @@ enum pb_status pg_writer_submit(struct pg_writer *w, const struct pg_batch_kind 
 	if (atomic_fetch_add(&w->bytes, bytes) + bytes <= w->queue_bytes && enqueue(s, r))
 		return PB_OK;
 
+	atomic_fetch_sub(&w->bytes, bytes);
 	r->answered = true;
-	pg_request_free(s, r);
+	pg_request_free(r);
 	return pb_err_set(err, PB_E_UNAVAILABLE, "database.queue_full",
 			  "too much is waiting to be written; try again soon");
 }

@@ -399,6 +399,6 @@ void pg_batch_write(struct pg_shard *s)
 	memcpy(view, s->batch, (size_t)s->n_batch * sizeof(*view));
 	list_write(s, view, s->n_batch);
 	for (int i = 0; i < s->n_batch; i++)
-		pg_request_free(s, s->batch[i]);
+		pg_request_free(s->batch[i]);
 	s->n_batch = 0;
 }

@@ -72,7 +72,7 @@ void pg_request_end(struct pg_shard *s, struct pg_request *r, enum pg_outcome ou
 		    const struct pb_err *err);
 /* Calls the callback, once. */
 void pg_request_answer(struct pg_shard *s, struct pg_request *r, const struct pg_reply *reply);
-void pg_request_free(struct pg_shard *s, struct pg_request *r);
+void pg_request_free(struct pg_request *r);
 /* Answers what is over its deadline, in the queue and in the batch; how long until the next one. */
 int64_t pg_shard_expire(struct pg_shard *s);
 
