@@ -7,6 +7,7 @@
 #define PB_CLI_CLI_H
 
 #include <stdio.h>
+#include "base/err.h"
 #include "base/mem.h"
 #include "config/config.h"
 
@@ -31,6 +32,16 @@ void cli_usage(FILE *to);
 
 /* Loads and checks the configuration; NULL after every fault was printed, one line each. */
 struct config *cli_config(const struct cli_args *args, bool check_for_serving);
+
+/*
+ * Makes one sentence for an operator: "<setting>: <what went wrong>; <remedy>". A sentence that names the setting
+ * already stays as it is. False, for `return`.
+ */
+bool cli_explain(struct pb_err *err, const char *setting, const char *remedy);
+extern const char cli_remedy_database[];
+/* The same for what pg_migrate and vault_new say. */
+void cli_explain_migrate(struct pb_err *err);
+void cli_explain_vault(struct pb_err *err);
 
 int cli_version(void);
 int cli_check_config(const struct cli_args *args);

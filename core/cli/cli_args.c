@@ -128,9 +128,13 @@ void cli_args_done(struct cli_args *args)
 
 static void print_faults(const struct pb_problems *faults)
 {
-	for (const struct pb_problem *p = faults->first; p; p = p->next)
-		fprintf(stderr, "patchbay: %s%s%s\n", p->pointer, *p->pointer ? ": " : "",
-			p->message);
+	/* a fault's pointer is "/setting"; most sentences name it themselves */
+	for (const struct pb_problem *p = faults->first; p; p = p->next) {
+		bool named = !*p->pointer || strstr(p->message, p->pointer + 1);
+
+		fprintf(stderr, "patchbay: %s%s%s\n", named ? "" : p->pointer + 1,
+			named ? "" : ": ", p->message);
+	}
 	if (faults->more)
 		fprintf(stderr, "patchbay: and %zu more\n", faults->more);
 }

@@ -21,6 +21,20 @@ static int fail(const struct pb_err *err)
 	return CLI_FAILED;
 }
 
+const char cli_remedy_database[] =
+	"check that PostgreSQL runs there, and host, port, database, user "
+	"and password in the file";
+
+bool cli_explain(struct pb_err *err, const char *setting, const char *remedy)
+{
+	struct pb_err cause = *err;
+
+	if (!strstr(cause.msg, setting))
+		(void)pb_err_set(err, cause.status, cause.code, "%s: %.120s; %s", setting,
+				 cause.msg, remedy);
+	return false;
+}
+
 int cli_version(void)
 {
 	printf("patchbay %s\n", PB_VERSION);
@@ -68,6 +82,15 @@ static void say_applied(void *arg, int number, const char *name, int64_t took_us
 	printf("applied %04d %s in %lld ms\n", number, name, (long long)(took_us / 1000));
 }
 
+void cli_explain_migrate(struct pb_err *err)
+{
+	if (pb_str_starts(err->code, "database."))
+		(void)cli_explain(err, "database_migrate_url_file", cli_remedy_database);
+	else
+		(void)cli_explain(err, "migrations_dir",
+				  "give it the folder of migrations that belongs to this program");
+}
+
 int cli_migrate(const struct config *cfg)
 {
 	struct pb_err err = PB_ERR_INIT;
@@ -77,8 +100,10 @@ int cli_migrate(const struct config *cfg)
 	if (!url)
 		return fail(&err);
 	if (pg_migrate_run(text_of(url), cfg->migrations_dir, say_applied, NULL, &report, &err) !=
-	    PB_OK)
+	    PB_OK) {
+		cli_explain_migrate(&err);
 		return fail(&err);
+	}
 	printf("the database is at migration %04d %s\n", report.last, report.last_name);
 	return CLI_OK;
 }
@@ -110,6 +135,19 @@ static bool write_key(const char *dir, const char *name, const char *text)
 	return true;
 }
 
+void cli_explain_vault(struct pb_err *err)
+{
+	if (err->status == PB_E_UNAVAILABLE)
+		(void)cli_explain(err, "database_api_url_file", cli_remedy_database);
+	else if (err->status == PB_E_INTERNAL)
+		(void)cli_explain(err, "database_api_url_file",
+				  "if its tables are older than this program, run `patchbay "
+				  "migrate` first");
+	else
+		(void)cli_explain(err, "master_key_file",
+				  "give it the file of keys that this database was made with");
+}
+
 /* The vault's first start makes the root key that API keys are hashed under. */
 static struct vault *open_vault(const struct config *cfg, struct pg_pool *pool, struct pb_err *err)
 {
@@ -119,8 +157,10 @@ static struct vault *open_vault(const struct config *cfg, struct pg_pool *pool, 
 
 	if (!text ||
 	    vault_keyring_parse(text_of(text), strlen(text_of(text)), &ring, err) != PB_OK ||
-	    vault_new(pool, ring, &vault, err) != PB_OK)
+	    vault_new(pool, ring, &vault, err) != PB_OK) {
+		cli_explain_vault(err);
 		return NULL;
+	}
 	return vault;
 }
 
@@ -129,10 +169,12 @@ static struct pg_pool *open_pool(const struct config *cfg, const char *setting, 
 	pb_autoptr(crypto_secret) url = read_secret(cfg, setting, err);
 	struct pg_pool *pool;
 
-	if (!url || pg_pool_new(&(struct pg_pool_config){.url = text_of(url), .max_connections = 1},
-				&pool, err) != PB_OK)
-		return NULL;
-	return pool;
+	if (url && pg_pool_new(&(struct pg_pool_config){.url = text_of(url), .max_connections = 1},
+			       &pool, err) == PB_OK)
+		return pool;
+	(void)cli_explain(err, setting,
+			  "write it as postgresql://user:password@host:port/database");
+	return NULL;
 }
 
 static int write_keys(const struct config *cfg, const char *dir, struct auth_bootstrap_result *keys)
@@ -172,7 +214,10 @@ int cli_bootstrap(const struct config *cfg, const struct cli_args *args)
 	if (!vault)
 		return fail(&err);
 	subkey = vault_subkey(vault, CRYPTO_PURPOSE_API_KEY);
-	if (auth_bootstrap(admin, subkey, &opt, &keys, &err) != PB_OK)
+	if (auth_bootstrap(admin, subkey, &opt, &keys, &err) != PB_OK) {
+		if (err.status == PB_E_UNAVAILABLE)
+			(void)cli_explain(&err, "database_admin_url_file", cli_remedy_database);
 		return fail(&err);
+	}
 	return write_keys(cfg, args->out_dir, &keys);
 }

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "cache/cache.h"
+#include "cli/cli.h"
 #include "config/config.h"
 #include "connector/connector.h"
 #include "connector/connector_store.h"
@@ -97,12 +98,14 @@ static bool open_pool(struct host *h, const char *setting, int size, struct pg_p
 {
 	pb_autoptr(crypto_secret) url = read_secret(h->cfg, setting, err);
 
-	return url &&
-	       pg_pool_new(&(struct pg_pool_config){.url = text_of(url),
-						    .max_connections = size,
-						    .statement_timeout_us =
-							    h->cfg->database_statement_timeout_us},
-			   ret, err) == PB_OK;
+	return (url &&
+		pg_pool_new(&(struct pg_pool_config){.url = text_of(url),
+						     .max_connections = size,
+						     .statement_timeout_us =
+							     h->cfg->database_statement_timeout_us},
+			    ret, err) == PB_OK) ||
+	       cli_explain(err, setting,
+			   "write it as postgresql://user:password@host:port/database");
 }
 
 /* The host does not change tables by itself: an operator decides when. */
@@ -114,8 +117,12 @@ static bool check_migrations(struct host *h, struct pb_err *err)
 	if (!*h->cfg->database_migrate_url_file)
 		return true; /* a host without that right trusts its operator */
 	url = read_secret(h->cfg, "database_migrate_url_file", err);
-	if (!url || pg_migrate_check(text_of(url), h->cfg->migrations_dir, &report, err) != PB_OK)
+	if (!url)
 		return false;
+	if (pg_migrate_check(text_of(url), h->cfg->migrations_dir, &report, err) != PB_OK) {
+		cli_explain_migrate(err);
+		return false;
+	}
 	if (report.n_pending == 0)
 		return true;
 	(void)pb_err_set(err, PB_E_PRECONDITION, "migrate.pending",
@@ -147,8 +154,10 @@ static bool start_secrets(struct host *h, struct pb_err *err)
 
 	if (!text ||
 	    vault_keyring_parse(text_of(text), strlen(text_of(text)), &ring, err) != PB_OK ||
-	    vault_new(h->api_pool, ring, &h->vault, err) != PB_OK)
+	    vault_new(h->api_pool, ring, &h->vault, err) != PB_OK) {
+		cli_explain_vault(err);
 		return false;
+	}
 	h->api_key_subkey = vault_subkey(h->vault, CRYPTO_PURPOSE_API_KEY);
 	h->hook_subkey = vault_subkey(h->vault, CRYPTO_PURPOSE_HOOK_TOKEN);
 	h->cursor_subkey = vault_subkey(h->vault, CRYPTO_PURPOSE_CURSOR);
@@ -165,17 +174,20 @@ static bool start_cache(struct host *h, struct pb_err *err)
 	if (!*h->cfg->redis_url_file)
 		return true;
 	redis = read_secret(h->cfg, "redis_url_file", err);
-	return redis &&
-	       cache_open(&(struct cache_cfg){.url = text_of(redis)}, &h->cache, err) == PB_OK;
+	return (redis &&
+		cache_open(&(struct cache_cfg){.url = text_of(redis)}, &h->cache, err) == PB_OK) ||
+	       cli_explain(err, "redis_url_file", "write it as redis://:password@host:port");
 }
 
 static bool start_servers(struct host *h, struct pb_err *err)
 {
 	pb_autoptr(crypto_secret) nats = read_secret(h->cfg, "nats_url_file", err);
 
-	if (!nats || !start_cache(h, err) ||
-	    bus_open(&(struct bus_cfg){.url = text_of(nats)}, &h->bus, err) != PB_OK)
+	if (!nats || !start_cache(h, err))
 		return false;
+	if (bus_open(&(struct bus_cfg){.url = text_of(nats)}, &h->bus, err) != PB_OK)
+		return cli_explain(err, "nats_url_file",
+				   "write it as nats://user:password@host:port");
 	h->limits = limits_open(h->cache);
 	return true;
 }
@@ -453,6 +465,14 @@ static char *join_list(const struct config_list *list)
 	return pb_buf_steal(&b, NULL);
 }
 
+static bool explain_listen(struct pb_err *err, const char *listen)
+{
+	char setting[128];
+
+	(void)pb_str_printf(setting, sizeof(setting), "listen = %s", listen);
+	return cli_explain(err, setting, "end what listens there or choose another port");
+}
+
 static bool start_http(struct host *h, struct pb_err *err)
 {
 	const struct config *c = h->cfg;
@@ -475,7 +495,7 @@ static bool start_http(struct host *h, struct pb_err *err)
 	if (!config_has_role(c, "api"))
 		return true;
 	if (http_server_start(&cfg, h->router, &h->http, err) != PB_OK)
-		return false;
+		return explain_listen(err, listen);
 	(void)pb_str_printf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(h->http, 0));
 	api_set_base_url(h->api, *c->public_url ? c->public_url : url);
 	return true;
@@ -608,6 +628,9 @@ int patchbay_serve(const struct config *cfg)
 	os_signal_block();
 	raise_limits();
 	if (!start_log(cfg, &err)) {
+		(void)cli_explain(&err, "log_file",
+				  "its folder must exist and be writable for the "
+				  "host's account");
 		fprintf(stderr, "patchbay: %s\n", err.msg);
 		return 1;
 	}
