@@ -121,7 +121,7 @@ class Campaign:
             time.sleep(0.25)
         self.drained_s = time.time() - self.healed_at
         # what was published again after its execution had ended is taken out by the workers
-        end = time.monotonic() + 60 * harness.PATIENCE
+        end = time.monotonic() + 150 * harness.PATIENCE  # they come again 60 s after they were handed out
         while time.monotonic() < end and self.world.servers.nats_stream().get("messages"):
             time.sleep(0.25)
 

@@ -17,6 +17,7 @@ import os
 import pathlib
 import pwd
 import random
+import select
 import shutil
 import signal
 import socket
@@ -367,8 +368,12 @@ class Client:
             self.connection.close()
         self.connection = None
 
+    def _was_closed(self):
+        """Something to read before anything was asked: the other side has hung up."""
+        return bool(select.select([self.connection.sock], [], [], 0)[0])
+
     def raw(self, method, path, body=None, headers=None):
-        if self.connection and time.monotonic() - self.used > self.IDLE_S:
+        if self.connection and (time.monotonic() - self.used > self.IDLE_S or self._was_closed()):
             self.close()
         if not self.connection:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)

@@ -8,6 +8,8 @@ on the command line select (Framing, Json.test_...).
 import harness
 from attack_api import Expressions, Json, Malformed, Tenants  # noqa: F401
 from attack_http import Framing, Keys, Target  # noqa: F401
+from attack_inside import Carried, Egress, Poison, Secrets  # noqa: F401
+from attack_load import Load, Rates  # noqa: F401
 
 if __name__ == "__main__":
     harness.main()

@@ -76,7 +76,7 @@ class CrashPoints(unittest.TestCase):
                     self.decisions.append({"execution": row["id"], "step": row["step_id"], "decision": decision})
             return self.world.database.value("SELECT count(*) AS n FROM execution") == "0"
         harness.wait_for("every execution to end", idle, 90, 0.2)
-        harness.wait_for("the stream to be empty", lambda: not self.world.servers.nats_stream().get("messages"), 60, 0.2)
+        harness.wait_for("the stream to be empty", lambda: not self.world.servers.nats_stream().get("messages"), 150, 0.2)
 
     def test_every_point__is_hit_and_harmless(self):
         points = all_points()

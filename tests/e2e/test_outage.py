@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+PostgreSQL, NATS and Redis away; the host stopped politely and not so; and at the end of all that no secret anywhere it
+does not belong.
+"""
+import base64
+import http.client
+import os
+import re
+import signal
+import threading
+import time
+import unittest
+
+import harness
+from harness import http_step, step, wait_execution, webhook
+
+SET = [{"id": "a", "type": "set", "with": {"n": "{{ trigger.body.n }}"}}]
+
+
+class Outage(harness.HostCase):
+    SETTINGS = {"lease_duration": "2s"}
+
+    def repeat_call(self):
+        return [http_step("call", self.sink.url + "/call?delay_ms={{ trigger.body.delay }}", repeatable=True,
+                          body={"n": "{{ trigger.body.n }}"})]
+
+    def post_during(self, wf, stop, out):
+        """Posts without end until @stop; (status, code, Retry-After, id, seconds) of each into @out."""
+        client, n = self.host.client(timeout=30), 0
+        while not stop.is_set():
+            n += 1
+            begun = time.monotonic()
+            try:
+                a = wf.post({"n": n, "delay": 20}, headers={"Idempotency-Key": f"{id(out)}-{n}"}, client=client)
+                out.append((a.status, a.code, a.headers.get("retry-after"),
+                            a.data["execution_id"] if a.status == 202 else None, time.monotonic() - begun))
+            except (OSError, http.client.HTTPException):
+                out.append((None, "lost", None, None, time.monotonic() - begun))
+            time.sleep(0.02)
+
+    def test_postgres__stopped_for_ten_seconds(self):
+        wf = self.workflow(self.repeat_call())
+        flying = [wf.trigger({"n": i, "delay": 3000}) for i in range(5)]
+        stop, out = threading.Event(), []
+        poster = threading.Thread(target=self.post_during, args=(wf, stop, out))
+        poster.start()
+        harness.wait_for("some to be accepted", lambda: sum(o[0] == 202 for o in out) > 5)
+        self.world.servers.end("postgres", signal.SIGINT)
+        down = len(out)
+        begun = time.monotonic()
+        harness.wait_for("a refusal", lambda: any(o[0] == 503 for o in out[down:]), 15)
+        harness.wait_for("/ready to say no", lambda: self.client.raw("GET", "/ready").status == 503, 10)
+        self.assertEqual(self.client.raw("GET", "/health").status, 200)  # it lives
+        self.assert_error(self.client.get("workflows"), 503)
+        harness.wait_for("ten seconds of outage", lambda: time.monotonic() - begun > 10, 12)
+        self.world.servers.start("postgres")
+        up = time.monotonic()
+        before = len(out)
+        harness.wait_for("new ones to be accepted", lambda: any(o[0] == 202 for o in out[before:]), 15)
+        again_s = time.monotonic() - up
+        stop.set()
+        poster.join()
+        refused = [o for o in out if o[0] == 503]
+        self.assertTrue(refused)
+        self.assertEqual([o for o in refused if not o[2]], [], "a 503 without Retry-After")
+        self.assertEqual({o[0] for o in out} - {202, 503}, set(), out)
+        self.assertLess(max(o[4] for o in refused), 8, "a refusal came late")
+        for execution_id in flying + [o[3] for o in out if o[0] == 202]:
+            self.assertEqual(wait_execution(self.client, execution_id, timeout=40)["status"], "succeeded")
+        self.assertLess(again_s, 10 * harness.PATIENCE)
+        print(f"\n{len(out)} posts, {len(refused)} refused, accepted again {again_s:.2f} s after PostgreSQL was up")
+
+    def test_nats__away_nothing_is_lost_and_the_rest_answers(self):
+        wf = self.workflow(self.repeat_call())
+        self.world.servers.kill("nats")
+        ids = [wf.trigger({"n": i, "delay": 10}) for i in range(20)]
+        sync = self.workflow(SET, trigger=webhook("result"))
+        answer = sync.post({"n": 5})
+        self.assertIn(answer.status, (200, 504), answer)  # a free slot here needs no queue
+        self.assertEqual(self.client.raw("GET", "/ready").status, 200)
+        self.world.servers.wipe_nats_store()
+        self.world.servers.start("nats")
+        for execution_id in ids:
+            self.assertEqual(wait_execution(self.client, execution_id, timeout=40)["status"], "succeeded")
+
+    def test_redis__away_or_emptied_changes_nothing(self):
+        wf = self.workflow(self.repeat_call())
+        self.world.servers.kill("redis")
+        begun = time.monotonic()
+        for i in range(10):
+            self.assertEqual(wf.run({"n": i, "delay": 1})["status"], "succeeded")
+        self.assertLess(time.monotonic() - begun, 10 * harness.PATIENCE)
+        self.assertEqual(self.client.get("workflows").status, 200)
+        self.assertEqual(self.client.raw("GET", "/ready").status, 200)
+        self.world.servers.start("redis")
+        self.world.servers.redis("FLUSHALL")
+        self.assertEqual(wf.run({"n": 1, "delay": 1})["status"], "succeeded")
+        harness.wait_for("redis to be seen again", lambda: self.client.raw("GET", "/ready").data["dependencies"]["redis"]["up"], 20)
+
+    def test_sigterm__answers_everybody_and_loses_nothing(self):
+        wf = self.workflow(self.repeat_call())
+        sync = self.workflow([http_step("call", self.sink.url + "/sync?delay_ms=1500", repeatable=True)],
+                             trigger=webhook("result"))
+        ids = [wf.trigger({"n": i, "delay": 2500}) for i in range(10)]
+        answers = []
+        waiting = [threading.Thread(target=lambda: answers.append(sync.post({}, client=self.host.client())))
+                   for _ in range(5)]
+        for t in waiting:
+            t.start()
+        harness.wait_for("the calls to be under way", lambda: len(self.sink.requests("/sync")) == 5)
+        begun = time.monotonic()
+        self.assertEqual(self.host.stop(), 0, self.host.tail())
+        took = time.monotonic() - begun
+        for t in waiting:
+            t.join()
+        self.assertEqual([a.status for a in answers], [200] * 5, answers)
+        self.host.start()
+        for execution_id in ids:
+            self.assertEqual(wait_execution(self.client, execution_id)["status"], "succeeded")
+        # what was under way ended before the host did: nothing had to be called twice
+        calls = [r for r in self.sink.requests("/call") if r["body"].find('"n"') >= 0]
+        keys = [r["idempotency_key"] for r in calls]
+        self.assertEqual(len(keys), len(set(keys)), "a call was repeated after a polite stop")
+        print(f"\nstopped in {took:.2f} s with 15 executions under way")
+
+    def test_kill9__in_the_middle_goes_on_where_it_was(self):
+        wf = self.workflow([http_step("first", self.sink.url + "/k1", repeatable=True),
+                            http_step("second", self.sink.url + "/k2?delay_ms=1500", repeatable=True),
+                            http_step("third", self.sink.url + "/k3", repeatable=True)])
+        ids = [wf.trigger({}) for _ in range(10)]
+        harness.wait_for("the second calls", lambda: len(self.sink.requests("/k2")) == 10)
+        self.host.kill()
+        self.host.start()
+        for execution_id in ids:
+            x = wait_execution(self.client, execution_id, timeout=40)
+            self.assertEqual(x["status"], "succeeded", x)
+            self.assertGreaterEqual(x["recoveries"], 1)
+        self.assertEqual(len(self.sink.requests("/k1")), 10)  # finished means finished
+        second = [r["idempotency_key"] for r in self.sink.requests("/k2")]
+        self.assertEqual((len(second), len(set(second))), (20, 10))  # again, with the same keys
+
+    def test_kill9__a_call_that_may_happen_once_waits_for_a_person(self):
+        wf = self.workflow([http_step("pay", self.sink.url + "/pay?delay_ms=1500")])
+        ids = [wf.trigger({}) for _ in range(3)]
+        harness.wait_for("the payments", lambda: len(self.sink.requests("/pay")) == 3)
+        self.host.kill()
+        self.host.start()
+        for execution_id in ids:
+            x = wait_execution(self.client, execution_id, lambda e: e["wait_reason"] == "decision", 40)
+            self.assertEqual(step(x, "pay")["status"], "outcome_unknown")
+            self.client.post(f"executions/{execution_id}/steps/pay/decision", {"decision": "mark_succeeded"})
+            self.assertEqual(wait_execution(self.client, execution_id)["status"], "succeeded")
+        self.assertEqual(len(self.sink.requests("/pay")), 3)
+
+    def test_two_hosts__one_dies_the_other_goes_on(self):
+        other = self.world.host("second", lease_duration="2s")
+        wf = self.workflow(self.repeat_call())
+        client = other.client()
+        ids = [wf.trigger({"n": i, "delay": 1000}, client=[self.client, client][i % 2]) for i in range(30)]
+        other.kill()
+        for execution_id in ids:
+            self.assertEqual(wait_execution(self.client, execution_id, timeout=40)["status"], "succeeded")
+
+    def test_paused__longer_than_its_lease_is_fenced(self):
+        other = self.world.host("waker", lease_duration="2s")
+        wf = self.workflow([http_step("first", self.sink.url + "/z1?delay_ms=300", repeatable=True),
+                            http_step("second", self.sink.url + "/z2", repeatable=True)])
+        ids = [wf.trigger({}) for _ in range(20)]
+        harness.wait_for("some calls", lambda: len(self.sink.requests("/z1")) >= 5)
+        os.kill(self.host.process.pid, signal.SIGSTOP)
+        client = other.client()
+        try:
+            for execution_id in ids:
+                self.assertEqual(wait_execution(client, execution_id, timeout=30)["status"], "succeeded")
+            ends = {i: harness.execution(client, i)["finished_at"] for i in ids}
+            calls = len(self.sink.requests())
+        finally:
+            os.kill(self.host.process.pid, signal.SIGCONT)
+        self.host.wait_ready()
+        self.assertEqual(wf.run({})["status"], "succeeded")
+        self.assertEqual({i: harness.execution(client, i)["finished_at"] for i in ids}, ends)
+        self.assertEqual(len(self.sink.requests()), calls + 2)
+        other.stop()
+
+    def test_second_start__on_the_same_port_ends_with_a_reason(self):
+        twin = self.world.host("twin", start=False)
+        twin.port = self.host.port
+        twin.spawn()
+        self.assertNotEqual(twin.process.wait(20), 0)
+        self.assertRegex(twin.tail(), r"(?i)listen|in use|bind|port")
+
+
+class Secrets(harness.HostCase):
+    """Canaries go in wherever a secret may; nothing that leaves the host or stays on disk may show one."""
+
+    SETTINGS = {"log_level": "debug"}
+
+    def test_canary__is_nowhere(self):
+        canaries = {name: f"canary-{name}-" + os.urandom(9).hex() for name in ("bearer", "password", "header", "odd")}
+        connections = [("http", "bearer", {"host": "127.0.0.1", "token": canaries["bearer"]}),
+                       ("http", "basic", {"host": "127.0.0.1", "username": "u", "password": canaries["password"]}),
+                       ("http", "header", {"host": "127.0.0.1", "name": "X-Api-Key", "value": canaries["header"]}),
+                       ("odd", "token", {"token": canaries["odd"]})]
+        seen = []
+        for i, (connector, credential, values) in enumerate(connections):
+            made = self.client.post("connections", {"name": f"c{i}", "connector": connector, "credential": credential,
+                                                    "values": values}, headers={"Idempotency-Key": f"secret-{i}"})
+            self.assertEqual(made.status, 201, made)
+            seen += [made.body, self.client.get(f"connections/{made.data['id']}").body,
+                     self.client.post(f"connections/{made.data['id']}/test").body]
+            if connector == "http":
+                # the upstream echoes what it got; the host must not keep it
+                wf = self.workflow([http_step("call", self.sink.url + f"/echo{i}?status=500", "PUT", connection=f"c{i}",
+                                              retry={"max_attempts": 2, "initial": "10ms"})])
+            else:
+                wf = self.workflow([{"id": "call", "type": "action", "action": "odd.reveal", "with": {"field": "token"},
+                                     "connection": f"c{i}", "retry": {"max_attempts": 1}}])
+            x = wf.run({})
+            seen.append(self.client.get(f"executions/{x['id']}").body)
+        bad = self.client.post("connections", {"name": "bad", "connector": "http", "credential": "bearer",
+                                               "values": {"host": "h", "token": canaries["bearer"], "zap": 1}})
+        self.assertEqual(bad.status, 422, bad)
+        seen += [bad.body, self.client.get("connections").body, self.admin.get("admin/connectors").body,
+                 self.client.get("/metrics").body, self.client.get("status").body, self.client.get("api-keys").body]
+        reached = [r for i in range(3) for r in self.sink.requests(f"/echo{i}")]
+        self.assertEqual(len(reached), 6)  # the secrets did arrive where they belong
+        hooks = [wf.hook.rsplit("/", 1)[1]]
+        self.look_everywhere(list(canaries.values()), hooks, seen)
+
+    def look_everywhere(self, canaries, hooks, seen):
+        self.host.stop()
+        places = {"the answers": b"\n".join(seen), "the host's log": self.host.log.read_bytes(),
+                  "the database": self.world.database.dump()}
+        for root in (self.world.servers.dir / "data" / "nats", self.world.servers.dir / "log"):
+            for path in root.rglob("*"):
+                if path.is_file():
+                    places[str(path)] = path.read_bytes()
+        needles = canaries + hooks + [self.world.owner, self.world.admin, self.world.master_key]
+        for needle in needles:
+            forms = {needle.encode(), base64.b64encode(needle.encode()).rstrip(b"="), needle.encode().hex().encode()}
+            for place, text in places.items():
+                for form in forms:
+                    self.assertNotIn(form, text, f"{needle[:16]} is in {place}")
+        password = re.search(r"//[^:]+:([^@]+)@", self.world.database.urls["api"]).group(1)
+        self.assertNotIn(password.encode(), places["the host's log"])
+
+    def test_process_list__shows_no_secret(self):
+        pids = [self.host.process.pid, *self.host.runners()]
+        for pid in pids:
+            for name in ("cmdline", "environ"):
+                with open(f"/proc/{pid}/{name}", "rb") as f:
+                    text = f.read()
+                self.assertNotIn(self.world.master_key.encode(), text)
+                self.assertNotIn(b"postgresql://", text)
+
+
+if __name__ == "__main__":
+    harness.main()
