@@ -33,10 +33,9 @@ static _Atomic ptrdiff_t info_distance;
 static void learn_distance(const struct mg_connection *mg)
 {
 	const void *info = mg_get_request_info(mg);
-	ptrdiff_t d = (const char *)info - (const char *)mg;
+	ptrdiff_t d = info ? (const char *)info - (const char *)mg : 0;
 
-	if (atomic_load_explicit(&info_distance, memory_order_relaxed) == 0 && info && d > 0 &&
-	    d < 4096)
+	if (atomic_load_explicit(&info_distance, memory_order_relaxed) == 0 && d > 0 && d < 4096)
 		atomic_store_explicit(&info_distance, d, memory_order_relaxed);
 }
 

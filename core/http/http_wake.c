@@ -22,7 +22,7 @@ static void first_address(const char *listen_on, unsigned port, struct sockaddr_
 	size_t n = strcspn(listen_on, ":,");
 
 	*ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	if (listen_on[n] == ':' && n < sizeof(text)) {
+	if (n < sizeof(text) && listen_on[n] == ':') {
 		memcpy(text, listen_on, n);
 		if (inet_pton(AF_INET, text, &ret->sin_addr) == 1)
 			return;

@@ -12,8 +12,8 @@
 #include <patchbay/connector.h>
 
 #define PATCHBAY_LOCK(expression) _Static_assert(expression, "SDK 1.0 was changed: " #expression)
-#define SIZE(type, bytes)	  PATCHBAY_LOCK(sizeof(type) == (bytes))
-#define LEAST(type, bytes)	  PATCHBAY_LOCK(sizeof(type) >= (bytes))
+#define SIZE(type, bytes)         PATCHBAY_LOCK(sizeof(type) == (bytes))
+#define LEAST(type, bytes)        PATCHBAY_LOCK(sizeof(type) >= (bytes))
 #define AT(type, member, offset, bytes)                                                            \
 	PATCHBAY_LOCK(offsetof(type, member) == (offset) && sizeof(((type *)0)->member) == (bytes))
 #define IS(name, value) PATCHBAY_LOCK((name) == (value))

@@ -18,12 +18,14 @@ struct workflow_sample {
 
 #define DOC(steps, more)                                                                           \
 	"{'patchbay':1,'name':'n','trigger':{'type':'webhook'},'steps':[" steps "]" more "}"
-#define SET(id) "{'id':'" id "','type':'set','with':{}}"
-#define IF(id)	"{'id':'" id "','type':'if','with':{'condition':'{{ true }}'}}"
+#define SET(id)       "{'id':'" id "','type':'set','with':{}}"
+#define IF(id)        "{'id':'" id "','type':'if','with':{'condition':'{{ true }}'}}"
 #define ACT(id, more) "{'id':'" id "','type':'action','action':'http.request'" more "}"
-#define TRIGGER(t) "{'patchbay':1,'name':'n','trigger':" t ",'steps':[" SET("a") "]}"
-#define SETTINGS(s) DOC(SET("a"), ",'settings':{" s "}")
+#define TRIGGER(t)    "{'patchbay':1,'name':'n','trigger':" t ",'steps':[" SET("a") "]}"
+#define SETTINGS(s)   DOC(SET("a"), ",'settings':{" s "}")
 
+/* One sample a line. */
+/* clang-format off */
 static const struct workflow_sample workflow_samples[] = {
 	/* the whole */
 	{DOC(SET("a"), ""), NULL, NULL, false},
@@ -161,5 +163,6 @@ static const struct workflow_sample workflow_samples[] = {
 	{DOC(SET("a") "," SET("b"), ",'edges':[['trigger','a']]"), "step_unreachable", "/steps/1", true},
 	{DOC(SET("a"), ",'edges':[]"), "step_unreachable", "/steps/0", true},
 };
+/* clang-format on */
 
 #endif

@@ -46,7 +46,8 @@ static const char *const bad_slugs[] = {"",
 					"A1",
 					"a_b",
 					"a/b",
-					"\xc3\xa4" "b",
+					"\xc3\xa4"
+					"b",
 					"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" /* 41 */};
 
 START_TEST(create__refuses_slugs)

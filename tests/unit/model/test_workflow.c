@@ -264,18 +264,17 @@ START_TEST(parse__reports_everything_at_once)
 	const struct model_workflow *wf;
 	const struct pb_problem *p;
 
-	ck_assert_int_eq(model_workflow_parse(
-				 must_read(
-					 "{'patchbay':9,'extra':1,'trigger':{'type':'form'},'steps'"
-					 ":[" SET("X") ",{'id':'w','type':'wait','with':{'for':'1h'"
-						       "}}," ACT("a",
-								 ",'timeout':'x'") "],'edges':[['w."
-										   "timeout','a'],["
-										   "'a','gone']],'"
-										   "settings':{'"
-										   "mode':'x'}}"),
-				 &arena, &problems, &wf, NULL),
-			 PB_E_UNPROCESSABLE);
+	ck_assert_int_eq(
+		model_workflow_parse(
+			must_read("{'patchbay':9,'extra':1,'trigger':{'type':'form'},'steps'"
+				  ":[" SET("X") ",{'id':'w','type':'wait','with':{'for':'1h'"
+						"}}," ACT("a", ",'timeout':'x'") "],'edges':[['w."
+										 "timeout','a'],["
+										 "'a','gone']],'"
+										 "settings':{'"
+										 "mode':'x'}}"),
+			&arena, &problems, &wf, NULL),
+		PB_E_UNPROCESSABLE);
 	p = problems.first;
 	for (size_t i = 0; i < PB_ARRAY_LEN(want); i++, p = p->next) {
 		ck_assert_ptr_nonnull(p);
