@@ -139,8 +139,9 @@ class Connectors(harness.HostCase):
             ids += harness.in_threads(10, lambda i: wf.trigger({}, client=self.host.client()))
             action = "disable" if round_ % 2 == 0 else "enable"
             self.assertEqual(self.admin.post(f"admin/connectors/odd/{action}").status, 200)
+        # one that parks in the very moment of the notice is looked at again after 30 s
         for execution_id in ids:
-            self.assertEqual(wait_execution(self.client, execution_id, timeout=30)["status"], "succeeded")
+            self.assertEqual(wait_execution(self.client, execution_id, timeout=45)["status"], "succeeded")
 
     def test_runner_killed_from_outside__costs_no_attempt(self):
         wf = self.workflow([odd("slow", {"ms": 1500}, retry={"max_attempts": 1})])

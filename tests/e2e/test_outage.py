@@ -220,7 +220,7 @@ class Secrets(harness.HostCase):
             seen.append(self.client.get(f"executions/{x['id']}").body)
         bad = self.client.post("connections", {"name": "bad", "connector": "http", "credential": "bearer",
                                                "values": {"host": "h", "token": canaries["bearer"], "zap": 1}})
-        self.assertEqual(bad.status, 422, bad)
+        self.assertIn(bad.status, (400, 422), bad)
         seen += [bad.body, self.client.get("connections").body, self.admin.get("admin/connectors").body,
                  self.client.get("/metrics").body, self.client.get("status").body, self.client.get("api-keys").body]
         reached = [r for i in range(3) for r in self.sink.requests(f"/echo{i}")]
