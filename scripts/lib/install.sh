@@ -14,7 +14,7 @@ install_die() {
 # install_packages GROUP: its packages; the reason goes with it, because people are told both.
 install_packages() {
 	case $1 in
-	run) echo postgresql-15 redis-server nats-server ;;
+	run) echo postgresql-15 redis-server nats-server ca-certificates tzdata ;;
 	build)
 		echo gcc libc6-dev cmake ninja-build pkg-config libcivetweb-dev libpq-dev libhiredis-dev \
 			libnats-dev libsodium-dev libcurl4-openssl-dev libseccomp-dev libpcre2-dev uthash-dev \
@@ -23,14 +23,14 @@ install_packages() {
 	test) echo curl python3 json-schema-test-suite openssl procps ;;
 	check) echo clang clang-tidy clang-format cppcheck valgrind libclang-rt-14-dev ;;
 	bench) echo wrk libjansson-dev ;;
-	demo) echo python3 ;;
+	demo) echo python3 curl ;;
 	*) install_die "no package group $1" ;;
 	esac
 }
 
 install_reason() {
 	case $1 in
-	run) echo "the servers Patchbay runs on" ;;
+	run) echo "the servers and system data Patchbay runs on" ;;
 	build) echo "compiler and libraries it is built with" ;;
 	test) echo "tools and test data of its tests" ;;
 	check) echo "static and dynamic checkers" ;;
