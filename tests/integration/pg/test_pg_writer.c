@@ -329,6 +329,34 @@ START_TEST(submit__full_queue_is_refused_and_stop_flushes)
 }
 END_TEST
 
+START_TEST(submit__what_was_refused_takes_no_room)
+{
+	pb_autoptr(pg_tx) tx = NULL;
+	static const struct pg_stmt lock = {.name = "l",
+					    .sql = "LOCK TABLE item IN ACCESS EXCLUSIVE MODE"};
+	struct pg_writer_stats stats;
+	struct pb_err err = PB_ERR_INIT;
+	int taken = 0;
+
+	pg_writer_free(writer);
+	writer_start(1, 20000);
+	ck_assert_int_eq(pg_tx_begin(pool, NULL, &tx, &err), PB_OK);
+	ck_assert_int_eq(pg_tx_query(tx, &lock, NULL, NULL, NULL), PB_OK);
+	while (item_submit(pb_uuid7(), taken, 0, 0) == PB_OK)
+		taken++;
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(item_submit(pb_uuid7(), i, 0, 0), PB_E_UNAVAILABLE);
+	pg_tx_free(tx);
+	tx = NULL;
+	flush();
+	pg_writer_stats(writer, &stats);
+	ck_assert_uint_eq(stats.queued_bytes, 0);
+	ck_assert_int_eq(n_applied, taken);
+	ck_assert_int_eq(item_submit(pb_uuid7(), 1, 0, 0), PB_OK);
+	flush();
+}
+END_TEST
+
 /* A lock held by somebody else: nothing can be written, stop must still come to an end. */
 START_TEST(stop__has_a_deadline)
 {
@@ -360,6 +388,7 @@ int main(void)
 	tcase_add_test(tc, submit__backends_killed_in_the_middle);
 	tcase_add_test(tc, submit__same_key_keeps_its_order);
 	tcase_add_test(tc, submit__full_queue_is_refused_and_stop_flushes);
+	tcase_add_test(tc, submit__what_was_refused_takes_no_room);
 	tcase_add_test(tc, stop__has_a_deadline);
 	tcase_add_test(tc, submit__server_gone_and_back);
 	suite_add_tcase(s, tc);
