@@ -180,7 +180,8 @@ START_TEST(test__of_a_credential_that_has_one)
 		"\"actions\":[{\"id\":\"go\",\"version\":1,\"title\":\"Go\",\"request\":{},"
 		"\"idempotency\":{\"mode\":\"none\"}}]}";
 	static const char *const without[] = {"plain", "asked", "gone", ""};
-	pb_autoptr(connector_action) a = NULL, go = NULL;
+	pb_autoptr(connector_action) a = NULL;
+	pb_autoptr(connector_action) go = NULL;
 
 	put("a", "manifest.json", text);
 	put("a", "a.so", "sealed");
