@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The waiting of the egress thread. Curl tells which descriptors it wants to hear of; they sit in one
- * epoll set, so that the cost of an event does not depend on how many transfers are idle (with
- * curl_multi_poll 2,000 waiting transfers made each request ten times as dear).
+ * epoll set, so that the cost of an event does not depend on how many transfers are idle; curl_multi_poll
+ * hands every descriptor to the kernel anew each time.
  */
 #include "egress/egress_transfer.h"
 

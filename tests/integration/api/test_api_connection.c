@@ -305,6 +305,26 @@ START_TEST(connection_list__pages)
 }
 END_TEST
 
+START_TEST(connection_test__only_where_there_is_one)
+{
+	const struct pb_json *made, *a;
+	const char *path;
+
+	ck_assert_int_eq(fx_ask("POST", "/api/v1/connections", FX_JSON, NAMED("t"), &made), 201);
+	path = pb_arena_printf(&fx_arena, "%s/test", path_of(made));
+	ck_assert_int_eq(fx_ask("POST", path, "", "", &a), 422);
+	ck_assert_str_eq(fx_code(a), "connection.no_test");
+	ck_assert_int_eq(fx_ask("POST", path, FX_JSON, "{\"values\":{}}", &a), 400);
+	ck_assert_str_eq(fx_code(a), "request.field_unknown");
+	/* it says nothing about the credential */
+	ck_assert_int_eq(fx_ask("GET", path_of(made), "", "", &a), 200);
+	ck_assert_str_eq(text_at(a, "/data/status"), "untested");
+	fx_actor.tenant = pb_uuid7();
+	ck_assert_int_eq(fx_ask("POST", path, "", "", &a), 404);
+	ck_assert_str_eq(fx_code(a), "connection.not_found");
+}
+END_TEST
+
 static Suite *connection_suite(void)
 {
 	Suite *s = suite_create("api_connection");
@@ -317,6 +337,7 @@ static Suite *connection_suite(void)
 	tcase_add_test(tc, create__is_done_once_for_a_key);
 	tcase_add_test(tc, api_key__is_shown_once);
 	tcase_add_test(tc, connection_list__pages);
+	tcase_add_test(tc, connection_test__only_where_there_is_one);
 	suite_add_tcase(s, tc);
 	return s;
 }

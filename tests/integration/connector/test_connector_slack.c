@@ -242,6 +242,85 @@ START_TEST(post_message__hundred_at_once_once_each)
 }
 END_TEST
 
+/* slack.test:bot with a connection that the caller has opened, as the API does it. */
+static void test_bot(struct result *r)
+{
+	pb_autoptr(connector_action) action = NULL;
+	pb_autoptr(connector_connection) opened = NULL;
+	struct pb_err err = PB_ERR_INIT;
+	struct connector_call_request req = {.tenant = host->tenant,
+					     .step = "test",
+					     .idempotency_key = "t",
+					     .deadline_us = pb_mono_us() + 15 * PB_USEC_PER_SEC};
+
+	ck_assert_int_eq(connector_registry_test(connectors_registry(host->c), "slack", NULL, "bot",
+						 &action, &err),
+			 PB_OK);
+	ck_assert_int_eq(resolve(host, host->tenant, "slack", &opened, &err), PB_OK);
+	req.action = action;
+	req.opened = opened;
+	result_init(r);
+	ck_assert_int_eq(connector_call_start(host->c, &req, on_result, r, NULL, &err), PB_OK);
+	result_wait(r);
+}
+
+static const struct {
+	const char *fault;
+	enum connector_status status;
+} test_faults[] = {
+	{"{\"vendor\":\"slack\",\"match\":\"auth\\\\.test\",\"kind\":\"401\",\"count\":1}",
+	 CONNECTOR_AUTH_EXPIRED},
+	{"{\"vendor\":\"slack\",\"match\":\"auth\\\\.test\",\"kind\":\"429\",\"count\":1}",
+	 CONNECTOR_RATE_LIMITED},
+	{"{\"vendor\":\"slack\",\"match\":\"auth\\\\.test\",\"kind\":\"503\",\"count\":1}",
+	 CONNECTOR_TRANSIENT},
+};
+
+START_TEST(test_bot__tells_who_it_is_or_why_not)
+{
+	pb_autofree pb_unused char *set =
+		control("POST", "/__control/faults", test_faults[_i].fault);
+	struct result r;
+	size_t bad = 0;
+
+	test_bot(&r);
+	ck_assert_msg(r.status == test_faults[_i].status, "%s: %s %s",
+		      connector_status_name(r.status), r.code, r.message);
+	result_done(&r);
+	test_bot(&r);
+	ck_assert_msg(r.status == CONNECTOR_OK, "%s: %s", r.code, r.message);
+	ck_assert_ptr_nonnull(
+		strstr(pb_buf_str(&r.output), "\"label\":\"Subarachnoid Workspace / "));
+	ck_assert_ptr_null(strstr(pb_buf_str(&r.output), TOKEN));
+	result_done(&r);
+	ck_assert_uint_eq(verdicts(&bad), 2);
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+START_TEST(test_bot__not_with_another_connectors_connection)
+{
+	pb_autoptr(connector_action) action = NULL;
+	pb_autoptr(connector_connection) web = NULL;
+	struct pb_err err = PB_ERR_INIT;
+	struct connector_call_request req = {.tenant = host->tenant, .idempotency_key = "t"};
+	struct result r;
+
+	ck_assert_int_eq(connector_registry_test(connectors_registry(host->c), "slack", NULL, "bot",
+						 &action, &err),
+			 PB_OK);
+	ck_assert_int_eq(resolve(host, host->tenant, "web", &web, &err), PB_OK);
+	req.action = action;
+	req.opened = web;
+	result_init(&r);
+	ck_assert_int_eq(connector_call_start(host->c, &req, on_result, &r, NULL, &err), PB_OK);
+	result_wait(&r);
+	ck_assert_int_eq(r.status, CONNECTOR_INVALID_INPUT);
+	ck_assert_str_eq(r.code, "connection.wrong_connector");
+	result_done(&r);
+}
+END_TEST
+
 static void remove_dir(void)
 {
 	static const char *const envp[] = {"PATH=/usr/bin:/bin", NULL};
@@ -276,6 +355,9 @@ int main(void)
 	tcase_add_test(tc, post_message__is_what_slack_takes);
 	tcase_add_loop_test(tc, post_message__faults_are_classed, 0, (int)PB_ARRAY_LEN(faults));
 	tcase_add_test(tc, post_message__hundred_at_once_once_each);
+	tcase_add_loop_test(tc, test_bot__tells_who_it_is_or_why_not, 0,
+			    (int)PB_ARRAY_LEN(test_faults));
+	tcase_add_test(tc, test_bot__not_with_another_connectors_connection);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -172,6 +172,77 @@ START_TEST(answer__that_is_no_success_fails_by_class)
 }
 END_TEST
 
+/* ---- the test of a connection ---- */
+
+/* The host's answer to one patchbay_secret(); NULL: not there. */
+static void serve_field(const char *name, const char *value)
+{
+	struct ipc_value v = {.status = value ? IPC_OK : IPC_AUTH_DENIED, .found = value != NULL};
+	struct ipc_secret_get asked;
+	pb_auto_buf b = PB_BUF_INIT;
+	struct ipc_frame f;
+
+	if (value)
+		v.body = pb_slice_str(value);
+	ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
+	ck_assert_int_eq(f.head.type, IPC_SECRET_GET);
+	ck_assert_int_eq(ipc_decode_secret_get(&peer.arena, peer_payload(&f), &asked, NULL), PB_OK);
+	ck_assert_str_eq(asked.field, name);
+	ck_assert(ipc_encode_value(&b, &v));
+	peer_answer(&peer, &f, IPC_VALUE, &b);
+}
+
+static const struct {
+	const char *url, *host;
+	uint32_t answer; /* 0: nothing may be sent */
+	bool ok;
+	uint32_t status;
+} tests[] = {
+	{"https://a.test/me", "a.test", 200, true, 0},
+	{"https://A.test:444/me?x=1", "b.test, a.TEST", 204, true, 0},
+	{"https://x.a.test", "*.a.test", 200, true, 0},
+	{"https://a.test/me", "a.test", 401, false, IPC_AUTH_EXPIRED},
+	{"https://a.test/me", "a.test", 403, false, IPC_AUTH_DENIED},
+	{"https://a.test/me", "a.test", 302, false, IPC_PERMANENT},
+	{"https://a.test/me", "a.test", 404, false, IPC_PERMANENT},
+	{"https://a.test/me", "a.test", 500, false, IPC_TRANSIENT},
+	{"https://a.test/me", "*.a.test", 0, false, IPC_PERMANENT},
+	{"https://xa.test/me", "*.a.test", 0, false, IPC_PERMANENT},
+	{"https://a.test.evil.test/me", "a.test", 0, false, IPC_PERMANENT},
+	{"https://evil.test/a.test", "a.test", 0, false, IPC_PERMANENT},
+	{"https://a.test/me", "", 0, false, IPC_PERMANENT},
+	{NULL, NULL, 0, false, IPC_UNSUPPORTED},
+};
+
+START_TEST(test_credential__asks_the_connections_own_host)
+{
+	static const char *const names[] = {"test:bearer", "test:basic", "test:header"};
+	const uint64_t id = peer_call(&peer, names[_i % 3], "{}");
+	const struct peer_http http = {.status = tests[_i].answer, .body = "{\"me\":1}"};
+	struct ipc_http_request rq;
+	struct peer_end end;
+
+	serve_field("test_url", tests[_i].url);
+	if (tests[_i].url)
+		serve_field("host", tests[_i].host);
+	if (tests[_i].answer) {
+		rq = peer_serve_http(&peer, &http);
+		ck_assert_str_eq(rq.method, "GET");
+		ck_assert_str_eq(rq.url, tests[_i].url);
+		ck_assert_uint_eq(rq.flags, IPC_HTTP_REPEATABLE);
+		ck_assert_ptr_null(peer_header(&rq, "Idempotency-Key"));
+	}
+	end = peer_wait(&peer, id, NULL, NULL);
+	ck_assert_int_eq(end.ok, tests[_i].ok);
+	if (tests[_i].ok) {
+		ck_assert_str_eq(end.output, "{}");
+		return;
+	}
+	ck_assert_uint_eq(end.fail.status, tests[_i].status);
+	ck_assert_uint_eq(end.fail.effect, IPC_EFFECT_NONE);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("plugin_http");
@@ -187,6 +258,8 @@ int main(void)
 	tcase_add_loop_test(tc, answer__becomes_the_output, 0, PB_ARRAY_LEN(answers));
 	tcase_add_loop_test(tc, answer__that_is_no_success_fails_by_class, 0,
 			    PB_ARRAY_LEN(failures));
+	tcase_add_loop_test(tc, test_credential__asks_the_connections_own_host, 0,
+			    PB_ARRAY_LEN(tests));
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
