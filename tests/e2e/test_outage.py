@@ -246,6 +246,8 @@ class Secrets(harness.HostCase):
         self.assertNotIn(password.encode(), places["the host's log"])
 
     def test_process_list__shows_no_secret(self):
+        if not self.host.alive():
+            self.host.start()
         pids = [self.host.process.pid, *self.host.runners()]
         for pid in pids:
             for name in ("cmdline", "environ"):
