@@ -84,6 +84,23 @@ class HttpConnection(harness.HostCase):
         self.assertEqual(self.sink.requests("/mine"), [])
         self.assertEqual(self.client.get(f"connections/{connection}").data["status"], "untested")
 
+    def test_outcome__of_values_that_were_changed_meanwhile_is_not_kept(self):
+        self.sink.reset()
+        path = "/late"
+        connection = self.made("bearer", test_url=f"{self.sink.url}{path}?delay_ms=1500", token="tok-2")
+
+        def act(i):
+            client = self.host.client()
+            if i == 0:
+                return client.post(f"connections/{connection}/test"), time.monotonic()
+            harness.wait_for("the test's request", lambda: self.sink.requests(path))
+            return client.put(f"connections/{connection}", {"values": {"token": "tok-3"}}), time.monotonic()
+        (tested, end), (changed, before) = harness.in_threads(2, act)
+        self.assertLess(before, end)
+        self.assertEqual((changed.status, changed.data["status"]), (200, "untested"), changed)
+        self.assertEqual((tested.status, tested.data["status"]), (200, "ok"), tested)
+        self.assertEqual(self.client.get(f"connections/{connection}").data["status"], "untested")
+
     def test_many__are_bounded_and_each_is_answered(self):
         """More than may run at once: some are told to come back, none waits in line or is lost."""
         connection = self.made("bearer", test_url=self.sink.url + "/slow?delay_ms=1500", token="tok-2")
