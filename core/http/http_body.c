@@ -132,7 +132,9 @@ enum pb_status http_req_body_max(struct http_req *r, size_t max_bytes, struct pb
 	if (r->framing.content_length > (int64_t)max_bytes)
 		return too_large(r, max_bytes, err);
 	say_continue(r);
-	http_conn_watch(r->conn, HTTP_WATCH_READ, deadline_for(r, max_bytes));
+	http_conn_watch(r->conn, HTTP_WATCH_READ,
+			deadline_for(r, r->framing.chunked ? max_bytes
+							   : (size_t)r->framing.content_length));
 	st = read_all(r, max_bytes, &b, err);
 	http_conn_watch(r->conn, HTTP_WATCH_NONE, 0);
 	if (st != PB_OK)

@@ -18,6 +18,8 @@
 
 /* Deadlines are kept to this precision. */
 #define TICK_US (100 * PB_USEC_PER_MSEC)
+/* How long a peer may keep us waiting while others wait for a worker. */
+#define PATIENCE_US (250 * PB_USEC_PER_MSEC)
 
 static bool socket_is(int fd, const struct http_conn *c)
 {
@@ -34,37 +36,59 @@ static bool socket_is(int fd, const struct http_conn *c)
 	return inet_ntop(AF_INET, &peer.sin_addr, ip, sizeof(ip)) && strcmp(ip, c->ip) == 0;
 }
 
-static void shut_down(const struct http_conn *c, int how)
+/* One look at all descriptors serves all connections that are to end. */
+static void shut_down_ending(struct http_conns *c)
 {
 	DIR *d = opendir("/proc/self/fd");
-	bool found = false;
 
 	if (!d)
 		return;
-	for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
 		int64_t fd = -1;
 
 		if (!pb_parse_i64(e->d_name, strlen(e->d_name), 0, INT32_MAX, &fd))
 			continue;
-		found = socket_is((int)fd, c);
-		if (found)
-			(void)shutdown((int)fd, how);
+		pb_list_foreach (it, &c->all) {
+			struct http_conn *conn = pb_list_entry(it, struct http_conn, link);
+
+			if (conn->ending == HTTP_WATCH_NONE || !socket_is((int)fd, conn))
+				continue;
+			(void)shutdown((int)fd,
+				       conn->ending == HTTP_WATCH_CLOSE ? SHUT_RDWR : SHUT_RD);
+			conn->ending = HTTP_WATCH_NONE;
+			break;
+		}
 	}
 	(void)closedir(d);
 }
 
+/* True when it has waited long enough: for its deadline, or for us when others have no worker. */
+static bool is_over(const struct http_conn *conn, int64_t now_us, bool crowded)
+{
+	if (conn->watch == HTTP_WATCH_NONE)
+		return false;
+	if (conn->deadline_us <= now_us || (crowded && conn->watch == HTTP_WATCH_IDLE))
+		return true;
+	return crowded && now_us - conn->since_us >= PATIENCE_US;
+}
+
 static void end_overdue(struct http_conns *c, int64_t now_us)
 {
+	bool crowded = c->n >= c->workers, any = false;
+
 	pb_list_foreach (it, &c->all) {
 		struct http_conn *conn = pb_list_entry(it, struct http_conn, link);
 
-		if (conn->watch == HTTP_WATCH_NONE || conn->deadline_us > now_us)
+		if (!is_over(conn, now_us, crowded))
 			continue;
-		shut_down(conn, conn->watch == HTTP_WATCH_READ ? SHUT_RD : SHUT_RDWR);
+		conn->ending = conn->watch;
 		conn->watch = HTTP_WATCH_NONE;
 		conn->timed_out = true;
 		atomic_fetch_add(&c->timeouts, 1);
+		any = true;
 	}
+	if (any)
+		shut_down_ending(c);
 }
 
 static void *watchdog_main(void *arg)
@@ -82,12 +106,14 @@ static void *watchdog_main(void *arg)
 	return NULL;
 }
 
-void http_conns_start(struct http_conns *c, unsigned max_per_ip, const char *const *uncounted)
+void http_conns_start(struct http_conns *c, unsigned max_per_ip, unsigned workers,
+		      const char *const *uncounted)
 {
 	pb_mutex_init(&c->lock, "http.conns", PB_LOCK_RANK(2, 20));
 	pb_cond_init(&c->wake);
 	pb_list_init(&c->all);
 	c->max_per_ip = max_per_ip;
+	c->workers = workers;
 	c->uncounted = uncounted;
 	c->thread = pb_thread_start("http-watch", 128 * 1024, watchdog_main, c);
 }
@@ -138,6 +164,7 @@ struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connectio
 	conn->remote_port = remote_port;
 	conn->local_port = local_port;
 	conn->watch = HTTP_WATCH_CLOSE;
+	conn->since_us = pb_mono_us();
 	conn->deadline_us = deadline_us;
 	conn->counted = !is_uncounted(c, ip);
 	pb_lock(&c->lock);
@@ -145,10 +172,12 @@ struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connectio
 		conn->counted = false;
 		conn->watch = HTTP_WATCH_NONE;
 		conn->refused = true;
-		shut_down(conn, SHUT_RDWR);
+		conn->ending = HTTP_WATCH_CLOSE;
 		atomic_fetch_add(&c->refused, 1);
 	}
 	pb_list_append(&c->all, &conn->link);
+	if (conn->refused)
+		shut_down_ending(c);
 	if (c->n++ == 0)
 		pb_cond_signal(&c->wake);
 	pb_unlock(&c->lock);
@@ -195,6 +224,8 @@ void http_conn_watch(struct http_conn *conn, enum http_watch watch, int64_t dead
 {
 	pb_lock(&conn->owner->lock);
 	conn->watch = watch;
+	conn->ending = HTTP_WATCH_NONE;
+	conn->since_us = pb_mono_us();
 	conn->deadline_us = deadline_us;
 	conn->timed_out = false;
 	pb_unlock(&conn->owner->lock);
@@ -208,4 +239,14 @@ bool http_conn_timed_out(struct http_conn *conn)
 	was = conn->timed_out;
 	pb_unlock(&conn->owner->lock);
 	return was;
+}
+
+bool http_conns_crowded(struct http_conns *c)
+{
+	bool crowded = false;
+
+	pb_lock(&c->lock);
+	crowded = c->n >= c->workers;
+	pb_unlock(&c->lock);
+	return crowded;
 }

@@ -61,7 +61,7 @@ static void watch_idle(struct http_req *r)
 	const struct http_cfg *cfg = &r->server->cfg;
 	int64_t wait = r->close ? LINGER_US : cfg->keep_alive_us + cfg->header_timeout_us;
 
-	http_conn_watch(r->conn, HTTP_WATCH_CLOSE, pb_mono_us() + wait);
+	http_conn_watch(r->conn, HTTP_WATCH_IDLE, pb_mono_us() + wait);
 }
 
 static void req_done(struct http_req *r)
@@ -279,6 +279,8 @@ static void run(struct http_req *r)
 		return;
 	}
 	read_forwarded(r);
+	if (http_conns_crowded(&s->conns))
+		http_reply_close(r);
 	if (http_target_parse(&r->arena, r->raw_target, strlen(r->raw_target), &r->target, &err) !=
 	    PB_OK) {
 		http_reply_error(r, &err);

@@ -28,6 +28,7 @@ enum http_watch {
 	HTTP_WATCH_NONE, /* the handler computes: not our business */
 	HTTP_WATCH_READ, /* end the reading side: the blocked read returns, an answer can still go out */
 	HTTP_WATCH_CLOSE, /* end both sides */
+	HTTP_WATCH_IDLE,  /* end the reading side; the first to go when all workers are taken */
 };
 
 /* Invariant: linked in http_conns.all from init_connection to connection_closed. Guarded by its lock. */
@@ -40,7 +41,8 @@ struct http_conn {
 	int remote_port, local_port;
 	bool counted; /* in the per-address count (not a trusted proxy) */
 	enum http_watch watch;
-	int64_t deadline_us;
+	int64_t since_us, deadline_us;
+	enum http_watch ending; /* what the next look at the descriptors does to its socket */
 	bool timed_out;
 	bool refused;        /* over the limit of its address: its bytes are not looked at */
 	bool answered_error; /* the worker's own: a parse error was answered */
@@ -51,14 +53,17 @@ struct http_conns {
 	struct pb_mutex lock;
 	struct pb_cond wake;
 	struct pb_list all;
-	unsigned n, max_per_ip;
+	unsigned n, max_per_ip, workers;
 	const char *const *uncounted;
 	bool stopping;
 	pthread_t thread;
 	_Atomic uint64_t refused, timeouts;
 };
 
-void http_conns_start(struct http_conns *c, unsigned max_per_ip, const char *const *uncounted);
+void http_conns_start(struct http_conns *c, unsigned max_per_ip, unsigned workers,
+		      const char *const *uncounted);
+/* Every worker has a connection, so others wait for one: no time for idle or slow ones. */
+bool http_conns_crowded(struct http_conns *c);
 void http_conns_stop(struct http_conns *c);
 /* Over the limit the socket is shut down at once and the entry only waits for its end. */
 struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connection *mg,

@@ -210,7 +210,7 @@ enum pb_status http_server_start(const struct http_cfg *cfg, const struct http_r
 	s->router = router;
 	set_defaults(&s->cfg);
 	(void)mg_init_library(0);
-	http_conns_start(&s->conns, s->cfg.max_per_ip, s->cfg.trusted_proxies);
+	http_conns_start(&s->conns, s->cfg.max_per_ip, s->cfg.threads, s->cfg.trusted_proxies);
 	http_metrics_start(s);
 	s->ctx = start_civetweb(s);
 	if (!s->ctx) {
