@@ -17,7 +17,7 @@ import time
 import harness
 from chaos_faults import MUTANT, Faults, plan
 from chaos_load import KINDS, Driver, Journal, make_workflows
-from chaos_oracle import UNKNOWN_STEPS, Ledger, Oracle, percentile, recovery_times
+from chaos_oracle import UNKNOWN_STEPS, Ledger, Oracle, percentile, recovery_times, slowest
 
 LEASE_S = 3
 DRAIN_S = 300
@@ -63,7 +63,7 @@ class Campaign:
         self.journal = Journal(self.world.dir / "driver.journal")
         self.ledger = Ledger(self.world.sink.journal_path)
         self.faults = Faults(self.world, self.hosts, args.seed, LEASE_S)
-        self.decisions, self.stuck = [], False
+        self.decisions, self.violations = [], []
         self.rng = random.Random(f"{args.seed} decisions")
 
     # ---- phases ----
@@ -146,6 +146,7 @@ class Campaign:
         violations += [f"I3: a decision was wanted for {d['step']} of {d['execution']}, which may be repeated"
                        for d in self.decisions if d["step"] not in once]
         violations += [f"P3: {text}" for text in self.faults.own_deaths]
+        self.violations = violations
         self.report(oracle, violations)
         return violations
 
@@ -169,7 +170,8 @@ class Campaign:
               f"decisions {len(self.decisions)}  starts refused {faults.refused_starts}")
         print(f"after a kill: accepting again p50 {percentile(accepting, .5):.2f} s, p99 {percentile(accepting, .99):.2f} s; "
               f"executions in flight ended p50 {percentile(finishing, .5):.2f} s, p99 {percentile(finishing, .99):.2f} s, "
-              f"last {max(finishing, default=0):.2f} s; drained {self.drained_s:.1f} s after the last")
+              f"last {percentile(finishing, 1):.2f} s; drained {self.drained_s:.1f} s after the last")
+        print(f"slowest to accept: {slowest(accepting)}; slowest to end: {slowest(finishing)}")
         print(f"violations {len(violations)}")
         for text in violations[:40]:
             print("  " + text)
@@ -181,6 +183,7 @@ class Campaign:
             for path in [*self.world.dir.glob("*.journal"), *self.world.dir.glob("*.log"),
                          *(self.world.servers.dir / "log").glob("*.log")]:
                 (target / path.name).write_bytes(path.read_bytes())
+            (target / "violations").write_text("\n".join(self.violations) + "\n")
             (target / "faults.json").write_text(json.dumps(self.faults.events))
 
     def run(self):

@@ -204,20 +204,30 @@ class Oracle:
             self.blame("I6", f"{left} messages are left in the stream")
 
 
-def percentile(values, share):
-    values = sorted(values)
+def percentile(measured, share):
+    """of [(value, label)]"""
+    values = sorted(v for v, _ in measured)
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
+def slowest(measured, n=4):
+    """the @n worst labels with their worst value"""
+    worst = {}
+    for value, label in measured:
+        worst[label] = max(value, worst.get(label, 0.0))
+    return " ".join(f"{label} {value:.1f} s" for label, value in sorted(worst.items(), key=lambda w: -w[1])[:n])
+
+
 def recovery_times(executions, decisions, journal, events):
-    """After each kill: until a request was accepted again; until each execution in flight had ended."""
+    """After each kill: [(seconds until a request was accepted again, event)], [(seconds until one in flight ended, event)]"""
     decided = {d["execution"] for d in decisions}
     ok = sorted(e["t"] for e in journal.entries if e["event"] == "answer" and e["status"] in (200, 202))
     spans = [(float(x["created"]), float(x["finished"])) for x in executions if x["finished"] and x["id"] not in decided]
     accepting, finishing = [], []
     for event in events:
+        label = f"{event['name']}@{event['t'] - events[0]['t']:.1f}"
         later = next((t for t in ok if t > event["t"]), None)
         if later:
-            accepting.append(later - event["t"])
-        finishing += [end - event["t"] for begin, end in spans if begin < event["t"] < end]
+            accepting.append((later - event["t"], label))
+        finishing += [(end - event["t"], label) for begin, end in spans if begin < event["t"] < end]
     return accepting, finishing
