@@ -243,6 +243,22 @@ static void await_end(struct engine *e, struct engine_waiter *waiter, struct pb_
 	ret->error = error;
 }
 
+/* The first request's execution may still run: this caller waits for the same end. */
+static void await_first(struct engine *e, const struct engine_accept_request *req,
+			int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
+{
+	struct engine_waiter waiter;
+	bool waits = engine_waiters_add(&e->waiters, &waiter, req->tenant, ret->id);
+
+	read_end(e, req->tenant, arena, ret); /* after the waiter is there: no end is missed */
+	if (!waits)
+		return;
+	if (ret->ended)
+		engine_waiters_remove(&e->waiters, &waiter);
+	else
+		await_end(e, &waiter, req->tenant, deadline_us, arena, ret);
+}
+
 static enum pb_status accept_and_wait(struct engine *e, const struct engine_accept_request *req,
 				      struct pb_arena *arena, struct engine_accepted *ret,
 				      struct pb_err *err)
@@ -268,7 +284,7 @@ static enum pb_status accept_and_wait(struct engine *e, const struct engine_acce
 			engine_release_slot(e);
 		engine_waiters_remove(&e->waiters, &waiter);
 		if (st == PB_OK)
-			read_end(e, req->tenant, arena, ret);
+			await_first(e, req, now + req->wait_us, arena, ret);
 		return st;
 	}
 	if (own)

@@ -285,6 +285,28 @@ START_TEST(accept__same_key_is_one_execution)
 }
 END_TEST
 
+START_TEST(accept__same_key_waits_for_the_first)
+{
+	struct engine_accept_request req =
+		request(workflow("{'id':'a','type':'action','action':'odd.slow','with':{'ms':700}},"
+				 "{'id':'b','type':'set','with':{'v':1}}",
+				 ""));
+	struct engine_accepted first, second;
+	struct pb_err err = PB_ERR_INIT;
+
+	req.idempotency_scope = PB_SLICE("hook:1");
+	req.idempotency_key_hash[0] = 2;
+	ck_assert_int_eq(engine_accept(engine, &req, &arena, &first, &err), PB_OK);
+	req.wait_us = LONG_US;
+	for (int i = 0; i < 2; i++) { /* while it runs, and after its end */
+		ck_assert_int_eq(engine_accept(engine, &req, &arena, &second, &err), PB_OK);
+		ck_assert(second.duplicate && second.ended);
+		ck_assert(pb_uuid_eq(first.id, second.id));
+		ck_assert(pb_slice_eq_str(second.result, "{\"v\":1}"));
+	}
+}
+END_TEST
+
 START_TEST(messages__many_for_one_execution_make_one_run)
 {
 	struct pb_uuid id = accepted(workflow(POST("a"), ""));
@@ -552,6 +574,7 @@ static Suite *engine_suite(void)
 	tcase_add_test(tc, accept__waits_for_the_result);
 	tcase_add_test(tc, accept__waiting_for_a_workflow_that_is_not_there_fails_with_a_reason);
 	tcase_add_test(tc, accept__same_key_is_one_execution);
+	tcase_add_test(tc, accept__same_key_waits_for_the_first);
 	tcase_add_test(tc, messages__many_for_one_execution_make_one_run);
 	tcase_add_test(tc, lease__of_a_dead_host_is_taken_over);
 	tcase_add_test(tc, lease__of_long_calls_is_renewed);
