@@ -64,6 +64,7 @@ struct host {
 	struct api *api;
 	struct http_router *router;
 	struct http_server *http;
+	char *listen; /* the server reads it again when it stops */
 
 	struct pb_mutex lock;
 	struct pb_cond stop_cond;
@@ -476,9 +477,8 @@ static bool explain_listen(struct pb_err *err, const char *listen)
 static bool start_http(struct host *h, struct pb_err *err)
 {
 	const struct config *c = h->cfg;
-	pb_autofree char *listen = join_list(&c->listen);
 	struct http_cfg cfg = {
-		.listen = listen,
+		.listen = h->listen = join_list(&c->listen),
 		.threads = (unsigned)c->http_threads,
 		.max_per_ip = (unsigned)c->http_connections_per_ip,
 		.max_streams = (unsigned)c->http_streams_max,
@@ -495,7 +495,7 @@ static bool start_http(struct host *h, struct pb_err *err)
 	if (!config_has_role(c, "api"))
 		return true;
 	if (http_server_start(&cfg, h->router, &h->http, err) != PB_OK)
-		return explain_listen(err, listen);
+		return explain_listen(err, h->listen);
 	(void)pb_str_printf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(h->http, 0));
 	api_set_base_url(h->api, *c->public_url ? c->public_url : url);
 	return true;
@@ -562,6 +562,7 @@ static void take_apart(struct host *h)
 {
 	stop_upkeep(h);
 	http_server_stop(h->http);
+	free(h->listen);
 	if (h->engine)
 		engine_stop(h->engine);
 	connectors_free(h->connectors);
