@@ -565,6 +565,21 @@ void engine_core_keep_step(struct engine_core *core, uint16_t step,
 	touch(core, step, true);
 }
 
+struct engine_core_row engine_core_stored_row(const struct engine_core *core, uint16_t step)
+{
+	const struct engine_core_step *s = &core->steps[step];
+	struct engine_core_row row = s->row;
+	bool intent = s->prepared && !s->repeatable &&
+		      (s->phase == ENGINE_PHASE_READY || s->phase == ENGINE_PHASE_CALLING);
+
+	if (row.status != MODEL_STEP_RUNNING || intent)
+		return row;
+	row.status = MODEL_STEP_RETRYING;
+	row.wait_reason = MODEL_WAIT_RETRY;
+	row.attempts--; /* this one may never have left */
+	return row;
+}
+
 bool engine_core_is_over(const struct engine_core *core)
 {
 	return core->fenced || (core->ended && !core->commit_in_flight);

@@ -199,6 +199,11 @@ void engine_core_keep_step(struct engine_core *core, uint16_t step,
  */
 void engine_core_event(struct engine_core *core, const struct engine_core_event *ev,
 		       struct engine_core_cmds *out);
+/*
+ * What of a step goes into its row now. `running` is written for intents only, because that is what R4 reads it as:
+ * an attempt of a repeatable call that is under way, or one not yet prepared, is written as about to be retried.
+ */
+struct engine_core_row engine_core_stored_row(const struct engine_core *core, uint16_t step);
 /* True after FINISH or PARK was applied, or after FENCED: the run may be forgotten. */
 bool engine_core_is_over(const struct engine_core *core);
 /* The waiting time before attempt @attempt (from 2). Pure. */

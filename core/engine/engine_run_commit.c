@@ -19,7 +19,7 @@ PB_LOG_TOPIC("engine.commit");
 
 static struct store_step store_row(struct engine_run *r, uint16_t i)
 {
-	const struct engine_core_row *row = &r->core_steps[i].row;
+	const struct engine_core_row stored = engine_core_stored_row(&r->core, i), *row = &stored;
 	const struct model_step *m = r->plan->steps[i].model;
 	struct run_step *s = &r->steps[i];
 	bool open = row->status == MODEL_STEP_RUNNING || row->status == MODEL_STEP_RETRYING ||

@@ -357,7 +357,7 @@ static void do_commit(struct sim_world *w, int slot, const struct engine_core_cm
 					.takes_signals = run->took_signals};
 	for (uint16_t i = 0; i < w->plan.n_steps; i++) {
 		e->commit.written[i] = run->steps[i].written;
-		e->commit.rows[i] = run->steps[i].row;
+		e->commit.rows[i] = engine_core_stored_row(&run->core, i);
 	}
 	e->ok = true;
 	if (w->mutant == SIM_MUTANT_ACK_BEFORE_COMMIT) {
@@ -506,6 +506,8 @@ static void apply_commit(struct sim_world *w, const struct sim_commit *c)
 
 		if (!c->written[i] || (intent && w->mutant == SIM_MUTANT_NO_INTENT))
 			continue;
+		if (w->repeatable[i] && c->rows[i].status == MODEL_STEP_OUTCOME_UNKNOWN)
+			violate(w, "step %u is repeatable and waits for a decision", i);
 		w->rows[i] = c->rows[i];
 		w->has_row[i] = true;
 	}
