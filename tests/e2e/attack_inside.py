@@ -6,10 +6,9 @@ import socket
 import threading
 import time
 import urllib.parse
-import uuid
 
 import harness
-from attack_raw import exchange, request
+from attack_raw import AttackCase, exchange, request
 
 
 class Canary:
@@ -38,7 +37,7 @@ class Canary:
         self.socket.close()
 
 
-class InsideCase(harness.HostCase):
+class InsideCase(AttackCase):
     def tearDown(self):
         self.assertTrue(self.host.alive(), self.host.tail())
         self.assertEqual(self.client.get("/health").status, 200)
@@ -56,25 +55,33 @@ class InsideCase(harness.HostCase):
 
     def call(self, url, method="GET", **more):
         step = {"id": "call", "type": "action", "action": "http.request", "timeout": "8s",
-                "retry": {"max_attempts": 1}, "with": {"method": method, "url": "{{ trigger.body.url }}", **more.pop("params", {})},
+                "retry": {"max_attempts": 1}, "with": {"method": method, "url": "{{ trigger.body.url }}",
+                                                       **more.pop("params", {})},
                 **more}
         return self.run_steps([step], {"url": url})
 
 
 def closed_spellings(port):
-    v4 = ("127.0.0.1", "2130706433", "0x7f000001", "0x7f.0x0.0x0.0x1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "0x7f.1",
-          "0", "0.0.0.0", "localhost", "LOCALHOST", "x.localhost", "localhost.", "127.0.0.1.", "127.127.127.127", "127。0。0。1",
+    v4 = ("127.0.0.1", "2130706433", "0x7f000001", "0x7f.0x0.0x0.0x1", "0177.0.0.1", "017700000001", "127.1",
+          "127.0.1", "0x7f.1",
+          "0", "0.0.0.0", "localhost", "LOCALHOST", "x.localhost", "localhost.", "127.0.0.1.", "127.127.127.127",
+          "127。0。0。1",
           "①②⑦.⓪.⓪.①", "１２７.0.0.1", "127%2e0%2e0%2e1", "%31%32%37.0.0.1", "ip6-localhost", "ip6-loopback")
-    v6 = ("::1", "::", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:0:0:1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
+    v6 = ("::1", "::", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:0:0:1", "::127.0.0.1", "64:ff9b::7f00:1",
+          "2002:7f00:1::",
           "2001:0:7f00:1::", "fe80::1", "fd00:ec2::254", "::1%25lo", "::ffff:0:127.0.0.1", "ff02::1", "fec0::1")
     for host in v4:
         yield f"http://{host}:{port}/"
     for host in v6:
         yield f"http://[{host}]:{port}/"
-    for text in ("http:///127.0.0.1:{p}/", "http:/127.0.0.1:{p}/", "http:127.0.0.1:{p}/", "//127.0.0.1:{p}/", "http://1.1.1.1@127.0.0.1:{p}/",
-                 "http://127.0.0.1:{p}%2f@1.1.1.1/", "http://1.1.1.1#@127.0.0.1:{p}/", "http://127.0.0.1:{p}\\@1.1.1.1/",
-                 "http://1.1.1.1\\@127.0.0.1:{p}/", "http://1.1.1.1 @127.0.0.1:{p}/", "http://a:b@127.0.0.1:{p}/", "http://127.0.0.1:{p}#@1.1.1.1/",
-                 "\thttp://127.0.0.1:{p}/", "http://127.0.0.1\t:{p}/", "http://127.0.0.1\r\nHost: x:{p}/", "HTTP://127.0.0.1:{p}/",
+    for text in ("http:///127.0.0.1:{p}/", "http:/127.0.0.1:{p}/", "http:127.0.0.1:{p}/", "//127.0.0.1:{p}/",
+                 "http://1.1.1.1@127.0.0.1:{p}/",
+                 "http://127.0.0.1:{p}%2f@1.1.1.1/", "http://1.1.1.1#@127.0.0.1:{p}/",
+                 "http://127.0.0.1:{p}\\@1.1.1.1/",
+                 "http://1.1.1.1\\@127.0.0.1:{p}/", "http://1.1.1.1 @127.0.0.1:{p}/", "http://a:b@127.0.0.1:{p}/",
+                 "http://127.0.0.1:{p}#@1.1.1.1/",
+                 "\thttp://127.0.0.1:{p}/", "http://127.0.0.1\t:{p}/", "http://127.0.0.1\r\nHost: x:{p}/",
+                 "HTTP://127.0.0.1:{p}/",
                  "http://[::ffff:127.0.0.1]:{p}/", "http://127.0.0.1:00{p}/", "http://127.0.0.1:{p}/\r\nX: y"):
         yield text.format(p=port)
 
@@ -110,8 +117,10 @@ class Egress(InsideCase):
                 self.refused(url)
 
     def test_address__no_private_network(self):
-        for host in ("10.0.0.1", "100.64.0.1", "169.254.169.254", "169.254.43518", "172.16.0.1", "172.31.255.255", "192.0.0.1",
-                     "192.168.1.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "100.100.100.200", "0.1.2.3",
+        for host in ("10.0.0.1", "100.64.0.1", "169.254.169.254", "169.254.43518", "172.16.0.1", "172.31.255.255",
+                     "192.0.0.1",
+                     "192.168.1.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "100.100.100.200",
+                     "0.1.2.3",
                      "metadata.google.internal"):
             with self.subTest(host):
                 begun = time.monotonic()
@@ -127,10 +136,14 @@ class Egress(InsideCase):
         self.refused(f"http://127.0.0.1:{self.host.port}/health")
 
     def test_scheme__only_http(self):
-        for url in ("file:///etc/passwd", "gopher://127.0.0.1:{p}/_x", "dict://127.0.0.1:{p}/", "ftp://127.0.0.1:{p}/", "ldap://127.0.0.1:{p}/",
-                    "smb://127.0.0.1:{p}/", "telnet://127.0.0.1:{p}/", "scp://127.0.0.1:{p}/", "tftp://127.0.0.1:{p}/", "rtmp://127.0.0.1:{p}/",
-                    "mqtt://127.0.0.1:{p}/", "imap://127.0.0.1:{p}/", "smtp://127.0.0.1:{p}/", "javascript:1", "data:,x", "unix:///tmp/x",
-                    "http+unix://%2ftmp%2fx/", "jar:http://127.0.0.1:{p}/!", "ws://127.0.0.1:{p}/", "", " ", "x", "http://", "https://"):
+        for url in ("file:///etc/passwd", "gopher://127.0.0.1:{p}/_x", "dict://127.0.0.1:{p}/", "ftp://127.0.0.1:{p}/",
+                    "ldap://127.0.0.1:{p}/",
+                    "smb://127.0.0.1:{p}/", "telnet://127.0.0.1:{p}/", "scp://127.0.0.1:{p}/", "tftp://127.0.0.1:{p}/",
+                    "rtmp://127.0.0.1:{p}/",
+                    "mqtt://127.0.0.1:{p}/", "imap://127.0.0.1:{p}/", "smtp://127.0.0.1:{p}/", "javascript:1",
+                    "data:,x", "unix:///tmp/x",
+                    "http+unix://%2ftmp%2fx/", "jar:http://127.0.0.1:{p}/!", "ws://127.0.0.1:{p}/", "", " ", "x",
+                    "http://", "https://"):
             with self.subTest(url):
                 self.refused(url.format(p=self.canary.port))
 
@@ -155,10 +168,12 @@ class Carried(InsideCase):
     def test_redirect__not_to_private_ports_or_schemes(self):
         closed = Canary()
         self.addCleanup(closed.close)
-        for to in ("file:///etc/passwd", "gopher://127.0.0.1/", "http://169.254.169.254/", "http://[::1]:80/", "http://10.0.0.1/",
+        for to in ("file:///etc/passwd", "gopher://127.0.0.1/", "http://169.254.169.254/", "http://[::1]:80/",
+                   "http://10.0.0.1/",
                    "http://127.0.0.1:22/", "http://127.0.0.1:5432/", "//169.254.169.254/", "http://2852039166/"):
             with self.subTest(to):
-                x = self.call(f"{self.sink.url}/r?redirect={urllib.parse.quote(to, safe='')}", params={"follow_redirects": True})
+                x = self.call(f"{self.sink.url}/r?redirect={urllib.parse.quote(to, safe='')}",
+                              params={"follow_redirects": True})
                 self.assertEqual(x["status"], "failed", (to, x))
         x = self.call(f"{self.sink.url}/loop?redirect={urllib.parse.quote(self.sink.url + '/loop2', safe='')}")
         self.assertEqual(harness.step(x, "call")["attempts"][0].get("http_status", 302) // 100, 3)
@@ -168,7 +183,8 @@ class Carried(InsideCase):
         port = self.other.port
         for host in ("localhost", "127.0.0.2"):
             to = urllib.parse.quote(f"http://{host}:{port}/moved", safe="")
-            self.call(f"{self.sink.url}/x?redirect={to}", params={"follow_redirects": True, "headers": {"Cookie": "mine=1"}},
+            self.call(f"{self.sink.url}/x?redirect={to}", params={"follow_redirects": True,
+                                                                  "headers": {"Cookie": "mine=1"}},
                       connection=self.connection)
         for headers in self.names(self.other, "/moved"):
             self.assertNotIn("authorization", headers)
@@ -178,13 +194,16 @@ class Carried(InsideCase):
 
     def test_credential__only_for_its_host(self):
         for url in (f"http://localhost:{self.other.port}/wrong", f"http://127.0.0.2:{self.other.port}/wrong",
-                    f"http://127.0.0.1@localhost:{self.other.port}/wrong", f"http://127.0.0.1.localhost:{self.other.port}/wrong"):
+                    f"http://127.0.0.1@localhost:{self.other.port}/wrong",
+                    f"http://127.0.0.1.localhost:{self.other.port}/wrong"):
             self.call(url, connection=self.connection)
         self.assertNotIn(self.secret, json.dumps(self.other.requests()))
 
     def test_header__no_lines_no_framing_from_parameters(self):
-        for headers in ({"X": "a\r\nInjected: 1"}, {"X\r\nInjected": "1"}, {"X:Injected": "1"}, {"": "1"}, {"Host": "evil.test"},
-                        {"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}, {"Connection": "upgrade"}, {"X": "a\0b"},
+        for headers in ({"X": "a\r\nInjected: 1"}, {"X\r\nInjected": "1"}, {"X:Injected": "1"}, {"": "1"},
+                        {"Host": "evil.test"},
+                        {"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}, {"Connection": "upgrade"},
+                        {"X": "a\0b"},
                         {"Authorization": "Bearer mine"}, {"Proxy-Authorization": "x"}, {"Expect": "100-continue"}):
             with self.subTest(str(headers)):
                 self.call(self.sink.url + "/head", params={"headers": headers}, method="POST")
@@ -194,7 +213,8 @@ class Carried(InsideCase):
             self.assertTrue(h["host"].startswith("127.0.0.1:"), h)
 
     def test_upstream__that_misbehaves_is_bounded(self):
-        for query in ("body=huge&bytes=67108864", "body=endless", "body=headers&count=10000", "body=gzip_bomb&bytes=67108864", "body=noise",
+        for query in ("body=huge&bytes=67108864", "body=endless", "body=headers&count=10000",
+                      "body=gzip_bomb&bytes=67108864", "body=noise",
                       "body=garbage", "body=cut", "body=close", "body=hang", "body=slow&bytes=1000&interval_ms=100"):
             with self.subTest(query):
                 begun = time.monotonic()
@@ -216,25 +236,32 @@ class Secrets(InsideCase):
     def test_secret__is_nowhere(self):
         canary = "sekrit" + os.urandom(16).hex()
         made = self.client.post("connections", {"name": "s", "connector": "http", "credential": "bearer",
-                                                "values": {"host": "127.0.0.1", "token": canary}}, headers={"Idempotency-Key": "s1"})
+                                                "values": {"host": "127.0.0.1", "token": canary}},
+                                                headers={"Idempotency-Key": "s1"})
         self.assertEqual(made.status, 201, made)
-        odd = self.client.post("connections", {"name": "o", "connector": "odd", "credential": "token", "values": {"token": canary}})
+        odd = self.client.post("connections", {"name": "o", "connector": "odd", "credential": "token",
+                                               "values": {"token": canary}})
         answers = [made, odd, self.client.get("connections"), self.client.get(f"connections/{made.data['id']}"),
                    self.client.post(f"connections/{made.data['id']}/test", {}),
                    self.client.put(f"connections/{made.data['id']}", {"name": "s2"}),
                    self.client.post("connections", {"name": "w", "connector": "http", "credential": "bearer",
                                                     "values": {"host": 5, "token": canary, "other": canary}}),
                    self.client.post("connections", {"name": "s", "connector": "http", "credential": "bearer",
-                                                    "values": {"host": "127.0.0.1", "token": canary}}, headers={"Idempotency-Key": "s1"}),
-                   self.client.post("connections", b'{"name":"w","connector":"http","values":{"token":"' + canary.encode() + b'"')]
+                                                    "values": {"host": "127.0.0.1", "token": canary}},
+                                                    headers={"Idempotency-Key": "s1"}),
+                   self.client.post("connections",
+                                    b'{"name":"w","connector":"http","values":{"token":"' + canary.encode() + b'"')]
         steps = [harness.http_step("call", self.sink.url + "/secret", connection=made.data["id"]),
-                 harness.http_step("echo", self.sink.url + "/secret?status=400", connection=made.data["id"], on_error="continue",
+                 harness.http_step("echo", self.sink.url + "/secret?status=400", connection=made.data["id"],
+                                   on_error="continue",
                                    retry={"max_attempts": 1}),
-                 {"id": "odd", "type": "action", "action": "odd.environment", "on_error": "continue", "connection": odd.data["id"],
+                 {"id": "odd", "type": "action", "action": "odd.environment", "on_error": "continue",
+                  "connection": odd.data["id"],
                   "with": {}}]
         x = self.run_steps(steps)
         answers.append(self.client.get(f"executions/{x['id']}"))
-        self.assertTrue(any(canary in json.dumps(r) for r in self.sink.requests("/secret")), "the upstream never got it")
+        self.assertTrue(any(canary in json.dumps(r) for r in self.sink.requests("/secret")),
+                        "the upstream never got it")
         for a in answers:
             self.assertNotIn(canary.encode(), a.body)
         self.look_everywhere([canary, self.world.master_key, self.world.owner.split("_")[-1]])
@@ -272,13 +299,16 @@ class Secrets(InsideCase):
         marker = "marker" + os.urandom(6).hex()
         wf = harness.Workflow(self.client, [{"id": "a", "type": "set", "with": {"x": 1}}])
         evil = f"{marker}\\n2026-01-01 INFO admin login ok"
-        for headers in ([("User-Agent", f"{marker}\x1b[2J"), ("X-Request-Id", marker + '","x":"y')], [("User-Agent", "A" * 8000)],
+        for headers in ([("User-Agent", f"{marker}\x1b[2J"), ("X-Request-Id", marker + '","x":"y')], [("User-Agent",
+            "A" * 8000)],
                         [("User-Agent", f'{marker}"}}\\n{{"level":"error'), ("X-Forwarded-For", "6.6.6.6")],
                         [("Referer", evil), ("X-Request-Id", "a\x7fb")]):
-            exchange(self.host.port, request("POST", wf.hook + "?" + marker, [("Content-Type", "application/json"), *headers], b"{}"))
+            exchange(self.host.port, request("POST", wf.hook + "?" + marker, [("Content-Type", "application/json"),
+                *headers], b"{}"))
         for name in (f"{marker}\n2026 INFO ok", f"{marker}\x1b[31m", f"{marker}\u2028\u202e"):
             self.client.post("api-keys", {"name": name, "role": "viewer"})
-            self.run_steps([{"id": "o", "type": "action", "action": "odd.fail", "with": {"message": name}, "retry": {"max_attempts": 1}}])
+            self.run_steps([{"id": "o", "type": "action", "action": "odd.fail", "with": {"message": name},
+                             "retry": {"max_attempts": 1}}])
         for line in self.host.log.read_bytes().splitlines():
             if not line:
                 continue
@@ -289,13 +319,16 @@ class Secrets(InsideCase):
             self.assertNotIn(wf.hook.rsplit("/", 1)[1].encode(), line, "hook addresses are secrets")
 
     def test_sql__text_is_data(self):
-        for text in ("'; DROP TABLE execution; --", "$1", "%_", "\\'; SELECT pg_sleep(5); --", '"', "E'\\x27'", "{1,2}", "a\\u0027"):
-            for path in (f"workflows?q={urllib.parse.quote(text, safe='')}", f"executions?status={urllib.parse.quote(text, safe='')}",
+        for text in ("'; DROP TABLE execution; --", "$1", "%_", "\\'; SELECT pg_sleep(5); --", '"', "E'\\x27'",
+                     "{1,2}", "a\\u0027"):
+            for path in (f"workflows?q={urllib.parse.quote(text, safe='')}",
+                         f"executions?status={urllib.parse.quote(text, safe='')}",
                          f"connections?connector={urllib.parse.quote(text, safe='')}"):
                 begun = time.monotonic()
                 self.assertIn(self.client.get(path).status, (200, 400, 404), path)
                 self.assertLess(time.monotonic() - begun, 3 * harness.PATIENCE)
-            made = self.client.post("workflows", {"definition": harness.definition([{"id": "a", "type": "set", "with": {text: text}}],
+            made = self.client.post("workflows", {"definition": harness.definition([{"id": "a", "type": "set",
+                "with": {text: text}}],
                                                                                    name=text)})
             if made.status == 201:
                 self.assertEqual(self.client.get(f"workflows/{made.data['id']}").data["definition"]["name"], text)
@@ -317,11 +350,13 @@ class Poison(InsideCase):
 
     def test_poison__fails_alone(self):
         pid = self.host.process.pid
-        for action in ("null_write", "abort", "stack_overflow", "exit", "exit_mid_frame", "garbage_frame", "double_free", "loop", "sleep",
+        for action in ("null_write", "abort", "stack_overflow", "exit", "exit_mid_frame", "garbage_frame",
+                       "double_free", "loop", "sleep",
                        "malloc_flood", "unknown_syscall", "huge_result", "deep_result", "bad_utf8", "nan", "log_flood"):
             with self.subTest(action):
                 x = self.odd(action)
-                self.assertIn(x["status"], ("failed", "succeeded") if action in ("log_flood", "malloc_flood") else ("failed",), (action, x))
+                self.assertIn(x["status"], ("failed", "succeeded") if action in ("log_flood",
+                    "malloc_flood") else ("failed",), (action, x))
                 self.lift()
                 self.assertEqual(self.host.process.pid, pid)
                 begun = time.monotonic()
@@ -331,8 +366,10 @@ class Poison(InsideCase):
                 self.assertLess(time.monotonic() - begun, 8 * harness.PATIENCE)
 
     def test_poison__cannot_break_out(self):
-        for what in ("passwd", "environ", "parent_memory", "tmp_file", "socket", "unix_socket", "fork", "exec", "ptrace", "kill_parent",
-                     "kill_all", "exec_memory", "dumpable", "no_new_privs", "priority", "memfd", "io_uring", "bpf", "unshare",
+        for what in ("passwd", "environ", "parent_memory", "tmp_file", "socket", "unix_socket", "fork", "exec",
+                     "ptrace", "kill_parent",
+                     "kill_all", "exec_memory", "dumpable", "no_new_privs", "priority", "memfd", "io_uring", "bpf",
+                     "unshare",
                      "stray_descriptor"):
             with self.subTest(what):
                 x = self.odd("attack", what=what)
@@ -354,4 +391,5 @@ class Poison(InsideCase):
         for _ in range(5):
             self.odd("abort")
             self.lift()
-        harness.wait_for("descriptors to return", lambda: len(os.listdir(f"/proc/{self.host.process.pid}/fd")) <= before + 8, 15)
+        harness.wait_for("descriptors to return",
+                         lambda: len(os.listdir(f"/proc/{self.host.process.pid}/fd")) <= before + 8, 15)

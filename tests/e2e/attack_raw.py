@@ -121,3 +121,15 @@ def request(method, target, headers=(), body=b"", host="127.0.0.1", version="1.1
     if body:
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+class AttackCase(harness.HostCase):
+    """After all attacks the host ends by itself, with nothing to report (leaks, in a sanitizer build)."""
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.host.stop()
+        # the host's own lines are JSON; what a runner printed is inside of one
+        other = [line for line in cls.host.log.read_text(errors="replace").splitlines() if line and line[0] != "{"]
+        assert not other, "\n".join(other[:80])
+        assert status == 0, f"the host ended with {status}: {cls.host.tail()}"
