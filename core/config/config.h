@@ -39,7 +39,6 @@ struct config {
 	struct config_list listen; /* "host:port", port 0 = any free one */
 	char *public_url;          /* "" only in development: the first listen address is used */
 	int64_t http_threads;
-	int64_t http_connections_max;
 	int64_t http_connections_per_ip;
 	int64_t http_streams_max;
 	int64_t http_request_timeout_us;
@@ -48,7 +47,6 @@ struct config {
 	struct config_list cors_origins;
 	struct config_list trusted_proxies; /* CIDR */
 	int64_t sync_wait_max_us;
-	bool dev_login;
 
 	/* servers behind */
 	char *database_api_url_file;
@@ -69,7 +67,6 @@ struct config {
 	char *runner_user;
 	int64_t runner_memory_bytes;
 	int64_t runner_calls_max;
-	bool runner_sandbox_required;
 	struct config_list egress_allow; /* CIDR: may be reached although private */
 	struct config_list egress_ports; /* "443", "8000-8999" */
 	int64_t egress_timeout_us;
@@ -82,7 +79,6 @@ struct config {
 	int64_t writer_connections;
 	int64_t sweep_interval_us;
 	int64_t history_retention_us;
-	int64_t tenant_executions_max;
 
 	/* limits */
 	int64_t api_rate_per_minute;
@@ -138,8 +134,8 @@ PB_DEFINE_AUTOPTR(config, config_free);
 
 /*
  * Rules between settings and with the machine for `serve`: required files exist and only their
- * owner may read them, listen addresses exist for the api role, production forbids dev_login and
- * crash points, ... Errors:  as config_load (codes config.required, config.file, config.conflict).
+ * owner may read them, listen addresses exist for the api role, production forbids crash
+ * points, ... Errors:  as config_load (codes config.required, config.file, config.conflict).
  * [main, before start]
  */
 enum pb_status config_check(const struct config *cfg, struct pb_problems *faults) pb_must_check;

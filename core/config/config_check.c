@@ -54,9 +54,6 @@ static void check_production(const struct config *cfg, struct pb_problems *fault
 {
 	if (cfg->environment != CONFIG_PRODUCTION)
 		return;
-	if (cfg->dev_login)
-		add(faults, "dev_login", "config.conflict",
-		    "dev_login needs environment = development; remove it in production");
 	if (cfg->allow_crash_points)
 		add(faults, "allow_crash_points", "config.conflict",
 		    "allow_crash_points needs environment = development; remove it in production");
@@ -64,9 +61,6 @@ static void check_production(const struct config *cfg, struct pb_problems *fault
 		add(faults, "connector_base_urls", "config.conflict",
 		    "connector_base_urls needs environment = development: it sends credentials "
 		    "elsewhere");
-	if (!cfg->runner_sandbox_required)
-		add(faults, "runner_sandbox_required", "config.conflict",
-		    "runner_sandbox_required = false needs environment = development");
 	if (config_has_role(cfg, "api") && !*cfg->public_url)
 		add(faults, "public_url", "config.required",
 		    "public_url must be set in production: links and hook addresses are made from "
@@ -85,9 +79,6 @@ static void check_engine(const struct config *cfg, struct pb_problems *faults)
 	if (*cfg->crash_at && !cfg->allow_crash_points)
 		add(faults, "crash_at", "config.conflict",
 		    "crash_at needs allow_crash_points = true (and environment = development)");
-	if (cfg->http_connections_per_ip > cfg->http_connections_max)
-		add(faults, "http_connections_per_ip", "config.conflict",
-		    "http_connections_per_ip must not be over http_connections_max");
 }
 
 static void check_paths(const struct config *cfg, struct pb_problems *faults)

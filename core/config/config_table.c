@@ -72,7 +72,7 @@ static const struct config_setting table[] = {
 	       .doc = "What this process does. One process does all by default; several hosts may "
 		      "share."),
 	S_ENUM(environment, "production", choices_environment,
-	       "development allows dev_login, plain http public_url and crash points."),
+	       "development allows a plain http public_url and crash points."),
 	S_ENUM(log_level, "info", choices_log_level, "The least severe level that is written."),
 	S_PATH(log_file, "",
 	       "File that gets the log, one JSON object a line; empty is standard error."),
@@ -94,7 +94,6 @@ static const struct config_setting table[] = {
 			"a Host header."),
 	S_INT(http_threads, "256", 8, 4096,
 	      "Threads that hold connections; each open connection takes one."),
-	S_INT(http_connections_max, "2000", 16, 60000, "Open connections of the whole server."),
 	S_INT(http_connections_per_ip, "100", 1, 60000, "Open connections of one client address."),
 	S_INT(http_streams_max, "64", 0, 2048, "Clients that may hold a live event stream (SSE)."),
 	S_TIME(http_request_timeout, "10s", 1 * SEC, 5 * MIN_,
@@ -110,7 +109,6 @@ static const struct config_setting table[] = {
 	       .doc = "Only from these addresses X-Forwarded-For is believed."),
 	S_TIME(sync_wait_max, "30s", 1 * SEC, 5 * MIN_,
 	       "How long a webhook with a synchronous answer may wait before 504."),
-	S_BOOL(dev_login, "false", "Sign-in without an account from loopback; development only."),
 
 	/* servers behind */
 	S_SECRET(database_api_url_file, "libpq URI for role patchbay_api."),
@@ -141,9 +139,6 @@ static const struct config_setting table[] = {
 		 .doc = "User a runner becomes when the host runs as root."),
 	S_SIZE(runner_memory_bytes, "256MB", 16 * MB, 16 * GB, "Data memory of one runner."),
 	S_INT(runner_calls_max, "32", 1, 1024, "Calls in flight in one runner."),
-	S_BOOL(runner_sandbox_required, "true",
-	       "Refuse to run connectors when Landlock or seccomp is missing; false only in "
-	       "development."),
 	S_LIST(egress_allow, "", 0, 64, .item_ok = config_shape_cidr, .shape = "an address or CIDR",
 	       .doc = "Private destinations that connectors may reach; public ones always may."),
 	S_LIST(egress_ports, "80, 443, 8080, 8443", 1, 64, .item_ok = config_shape_ports,
@@ -154,7 +149,7 @@ static const struct config_setting table[] = {
 	       "Largest answer from a service, decompressed."),
 
 	/* engine */
-	S_INT(worker_threads, "4", 1, 256, "Threads that advance executions."),
+	S_INT(worker_threads, "4", 1, 16, "Threads that advance executions."),
 	S_INT(worker_executions_max, "2000", 1, 100000,
 	      "Executions that this process holds at a time."),
 	S_TIME(lease_duration, "30s", 1 * SEC, 10 * MIN_,
@@ -164,8 +159,6 @@ static const struct config_setting table[] = {
 	       "Pause between looks for due and lost executions."),
 	S_TIME(history_retention, "30d", 1 * DAY, 3650 * DAY,
 	       "Finished executions are kept this long."),
-	S_INT(tenant_executions_max, "10000", 1, 10000000,
-	      "Unfinished executions of one tenant before 429."),
 
 	/* limits */
 	S_INT(api_rate_per_minute, "600", 1, 10000000, "API requests of one key."),

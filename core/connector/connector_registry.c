@@ -450,7 +450,9 @@ enum pb_status connector_registry_scan(struct connector_registry *reg, const cha
 	next = snapshot_new(CONNECTORS_MAX);
 	pb_lock(&reg->change_lock);
 	while ((e = readdir(d)) && next->n_entries < CONNECTORS_MAX)
-		if (e->d_name[0] != '.' && (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN))
+		/* ids begin with a small letter; other folders (a build's own, hidden ones) are not ours */
+		if (e->d_name[0] >= 'a' && e->d_name[0] <= 'z' &&
+		    (e->d_type == DT_DIR || e->d_type == DT_UNKNOWN))
 			scan_one(reg, dirfd(d), e->d_name, next, faults);
 	snapshot_set(reg, next);
 	pb_unlock(&reg->change_lock);

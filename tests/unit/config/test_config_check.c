@@ -67,15 +67,12 @@ END_TEST
 static const struct {
 	const char *extra, *code, *pointer;
 } bad[] = {
-	{"dev_login=true", "config.conflict", "/dev_login"},
 	{"allow_crash_points=true", "config.conflict", "/allow_crash_points"},
-	{"runner_sandbox_required=false", "config.conflict", "/runner_sandbox_required"},
 	{"connector_base_urls=slack=http://127.0.0.1:1", "config.conflict", "/connector_base_urls"},
 	{"public_url=", "config.required", "/public_url"},
 	{"public_url=http://patchbay.example", "config.conflict", "/public_url"},
 	{"crash_at=engine.claim:1", "config.conflict", "/crash_at"},
 	{"sweep_interval=20s", "config.conflict", "/lease_duration"},
-	{"http_connections_max=50", "config.conflict", "/http_connections_per_ip"},
 	{"connector_dir=/nonexistent", "config.file", "/connector_dir"},
 	{"runner_path=/nonexistent", "config.file", "/runner_path"},
 	{"runner_path=/etc/passwd", "config.file", "/runner_path"},
@@ -127,11 +124,9 @@ START_TEST(check__development_allows_more)
 			      master,
 			      "runner_path=/bin/true",
 			      "environment=development",
-			      "dev_login=true",
 			      "allow_crash_points=true",
 			      "crash_at=engine.claim:1",
-			      "connector_base_urls=slack=http://127.0.0.1:4300/slack/api",
-			      "runner_sandbox_required=false"};
+			      "connector_base_urls=slack=http://127.0.0.1:4300/slack/api"};
 	const struct config_source src = {.sets = sets, .n_sets = PB_ARRAY_LEN(sets)};
 	pb_autoptr(config) cfg = NULL;
 

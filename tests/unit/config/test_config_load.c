@@ -59,7 +59,7 @@ START_TEST(load__defaults)
 	ck_assert_int_eq(cfg->environment, CONFIG_PRODUCTION);
 	ck_assert_int_eq(cfg->lease_duration_us, 30000000);
 	ck_assert_int_eq(cfg->max_body_bytes, 1 << 20);
-	ck_assert(cfg->runner_sandbox_required && !cfg->dev_login);
+	ck_assert(!cfg->allow_crash_points);
 	ck_assert_str_eq(cfg->master_key_file, "");
 }
 END_TEST
@@ -89,7 +89,7 @@ START_TEST(load__reports_every_fault)
 		"worker_threads = many\nno_such = 1\njust words\nlog_level = info\n"
 		"log_level = warn\nlease_duration = 1\n= 3\n";
 	static const char *const sets[] = {"http_threads=0", "nonsense"};
-	char e1[] = "PATCHBAY_DEV_LOGIN=maybe";
+	char e1[] = "PATCHBAY_ALLOW_CRASH_POINTS=maybe";
 	char *const env[] = {e1, NULL};
 	const struct config_source src = {.file = file_name, .sets = sets, .n_sets = 2, .env = env};
 	pb_autoptr(config) cfg = NULL;

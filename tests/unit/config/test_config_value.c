@@ -55,9 +55,9 @@ static const struct {
 	{"max_body_bytes", "1MB", "1MB"},
 	{"max_body_bytes", "65MB", NULL},
 	{"max_body_bytes", "1XB", NULL},
-	{"dev_login", "true", "true"},
-	{"dev_login", "yes", NULL},
-	{"dev_login", "TRUE", NULL},
+	{"allow_crash_points", "true", "true"},
+	{"allow_crash_points", "yes", NULL},
+	{"allow_crash_points", "TRUE", NULL},
 	{"environment", "development", "development"},
 	{"environment", "dev", NULL},
 	{"roles", "worker", "worker"},
@@ -108,7 +108,7 @@ START_TEST(set__names_the_range)
 	struct pb_err err = PB_ERR_INIT;
 
 	ck_assert_int_eq(set("worker_threads", "900", &err), PB_E_INVALID);
-	ck_assert_str_eq(err.msg, "worker_threads must be 1..256");
+	ck_assert_str_eq(err.msg, "worker_threads must be 1..16");
 	ck_assert_int_eq(set("lease_duration", "1", &err), PB_E_INVALID);
 	ck_assert_str_eq(err.msg, "lease_duration must be 1s..10m (like 250ms, 30s, 5m, 2h, 7d)");
 	ck_assert_int_eq(set("log_level", "x", &err), PB_E_INVALID);
