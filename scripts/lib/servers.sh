@@ -244,24 +244,27 @@ servers_ready() {
 	esac
 }
 
-# After kill -9 of the postmaster its children end by themselves, soon; and its lock files may name a pid that
-# somebody else has by now, or that nobody has waited for yet: PostgreSQL would take it for a living postmaster.
-servers_clear_postgres() {
-	local data=$1/data/postgres pid try cwd busy
+# After kill -9 of the postmaster its children end by themselves, soon; some answer one more query before.
+servers_wait_backends() {
+	local data=$1/data/postgres try cwd busy
 
-	[ -e "$data/postmaster.pid" ] || return 0
 	for try in {1..200}; do
 		busy=
 		for cwd in /proc/[0-9]*/cwd; do
 			[ "$(readlink "$cwd" 2>/dev/null)" = "$data" ] && busy=1
 		done
-		[ -n "$busy" ] || break
+		[ -n "$busy" ] || return 0
 		sleep 0.05
 	done
-	[ -z "$busy" ] || servers_die "an older PostgreSQL still uses $data"
-	# the socket's lock too: its pid may belong to somebody else by now, and PostgreSQL would believe it
-	servers_socket_dir "$1"
-	rm -f "$data/postmaster.pid" "$SERVERS_SOCKET_DIR"/.s.PGSQL.*
+	servers_die "an older PostgreSQL still uses $data"
+}
+
+# Its lock files may name a pid that somebody else has by now, or that nobody has waited for yet: PostgreSQL
+# would take it for a living postmaster.
+servers_clear_postgres() {
+	[ -e "$1/data/postgres/postmaster.pid" ] || return 0
+	servers_wait_backends "$1"
+	rm -f "$1/data/postgres/postmaster.pid" "$SERVERS_SOCKET_DIR"/.s.PGSQL.*
 }
 
 # Start one server on its kept port; another port when somebody else got that one.
