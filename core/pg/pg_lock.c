@@ -40,11 +40,16 @@ void pg_lock_free(struct pg_lock *l)
 	free(l);
 }
 
-/* Sessions may take the same lock several times: ask only while it is not held. */
+/*
+ * Sessions may take the same lock several times: ask only while it is not held. A holder that stops asking
+ * (frozen, cut off) loses its session after 5 s, or nobody could lead any more.
+ */
 bool pg_lock_try(struct pg_lock *l)
 {
-	static const struct pg_stmt take = {.name = "pg_lock_take",
-					    .sql = "SELECT pg_try_advisory_lock($1)"};
+	static const struct pg_stmt take = {
+		.name = "pg_lock_take",
+		.sql = "SELECT pg_try_advisory_lock($1) FROM"
+		       " set_config('idle_session_timeout', '5s', false)"};
 	static const struct pg_stmt prove = {.name = "pg_lock_prove", .sql = "SELECT true"};
 	pg_auto_args args = PG_ARGS_INIT;
 	PGresult *res = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A session-level advisory lock on a connection of its own: leadership among hosts. When the
- * connection breaks the server gives the lock away; pg_lock_try notices that with one round trip.
+ * connection breaks the server gives the lock away; pg_lock_try notices that with one round trip. A
+ * holder that does not call pg_lock_try for 5 s loses the lock.
  */
 #ifndef PB_PG_LOCK_H
 #define PB_PG_LOCK_H
