@@ -418,7 +418,7 @@ void api_hook_routes(struct http_router *r, struct api *api)
 				   .max_body_bytes =
 					   api->cfg.config ? (size_t)api->cfg.config->max_body_bytes
 							   : 1024 * 1024,
-				   .flags = API_ROUTE_NO_AUTH,
+				   .flags = API_ROUTE_NO_AUTH | HTTP_ROUTE_QUERY_REPEATS,
 				   .doc = "receiveHook",
 			   });
 }

@@ -258,6 +258,11 @@ static void run_route(struct http_req *r)
 	const struct http_route *route = r->match.route;
 	struct http_server *s = r->server;
 
+	if (r->target.repeats && !(route->flags & HTTP_ROUTE_QUERY_REPEATS)) {
+		http_reply_fail(r, PB_E_INVALID, "http.query_invalid",
+				"a query parameter is given more than once");
+		return;
+	}
 	if (s->cfg.before && !s->cfg.before(r, route, s->cfg.hook_arg))
 		return;
 	if (!body_fits(r))

@@ -194,6 +194,15 @@ static bool read_form(struct form_reader *f, const char *raw, size_t n)
 	return true;
 }
 
+static bool has_repeats(const struct form_reader *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (pb_slice_eq(f->params[i].name, f->params[k].name))
+				return true;
+	return false;
+}
+
 static enum pb_status bad_path(struct pb_err *err)
 {
 	return pb_err_set(err, PB_E_INVALID, "http.path_invalid",
@@ -205,7 +214,7 @@ enum pb_status http_target_parse(struct pb_arena *arena, const char *raw, size_t
 {
 	const char *q = memchr(raw, '?', n);
 	size_t path_n = q ? (size_t)(q - raw) : n;
-	struct form_reader f = {.arena = arena, .strict_bytes = true};
+	struct form_reader f = {.arena = arena, .strict_bytes = true, .allow_repeats = true};
 	struct http_target out = {.query = PB_SLICE("")};
 	char *path = NULL;
 	size_t len = 0;
@@ -222,11 +231,12 @@ enum pb_status http_target_parse(struct pb_arena *arena, const char *raw, size_t
 		out.query = pb_slice(q + 1, n - path_n - 1);
 		if (!read_form(&f, out.query.p, out.query.len))
 			return pb_err_set(err, PB_E_INVALID, "http.query_invalid",
-					  "the query is malformed, repeats a name or is too long");
+					  "the query is malformed or too long");
 	}
 	out.path = pb_slice(path, len);
 	out.params = f.params;
 	out.n_params = f.n;
+	out.repeats = has_repeats(&f);
 	*ret = out;
 	return PB_OK;
 }

@@ -25,6 +25,7 @@ struct http_target {
 	struct pb_slice query; /* as sent, without '?' */
 	const struct http_param *params;
 	size_t n_params;
+	bool repeats; /* a name stands in the query more than once */
 };
 
 /*
@@ -33,7 +34,7 @@ struct http_target {
  * Errors: PB_E_INVALID http.path_invalid: absolute form, '*', control bytes, '\', "//", "." and
  * ".." segments (also encoded), %2f, %5c, %00, bad or double escapes of '%' + dot, slash or
  * backslash, bad UTF-8, over HTTP_PATH_SEGMENTS; http.query_invalid: bad escapes, %00, bad UTF-8,
- * too many parameters, the same name twice. PB_E_TOO_LARGE http.uri_too_long (HTTP status 414).
+ * too many parameters. PB_E_TOO_LARGE http.uri_too_long (HTTP status 414).
  * Threads: [any-thread]
  */
 enum pb_status http_target_parse(struct pb_arena *arena, const char *raw, size_t n,

@@ -39,7 +39,8 @@ enum http_route_flag {
 	HTTP_ROUTE_DURING_DRAIN = 1 << 2, /* answers while draining (health, metrics) */
 	HTTP_ROUTE_HIDDEN = 1 << 3,       /* not part of the published API */
 	HTTP_ROUTE_NO_METRICS_LABEL = 1 << 4,
-	HTTP_ROUTE_USER = 1 << 16, /* first bit for the upper layer */
+	HTTP_ROUTE_QUERY_REPEATS = 1 << 5, /* a query name may come more than once; elsewhere 400 */
+	HTTP_ROUTE_USER = 1 << 16,         /* first bit for the upper layer */
 };
 
 /*

@@ -122,8 +122,8 @@ START_TEST(query__decodes)
 END_TEST
 
 static const char *const bad_queries[] = {
-	"/?a=%00",   "/?a=%",       "/?a=%4",   "/?a=%zz", "/?a=%ff",  "/?a=%c0%ae",
-	"/?a=1&a=2", "/?%61=1&a=2", "/?a=b\\c", "/?a=<",   "/?a=\xff",
+	"/?a=%00",    "/?a=%",    "/?a=%4", "/?a=%zz",  "/?a=%ff",
+	"/?a=%c0%ae", "/?a=b\\c", "/?a=<",  "/?a=\xff",
 };
 
 START_TEST(query__refuses)
@@ -135,6 +135,25 @@ START_TEST(query__refuses)
 		http_target_parse(&arena, bad_queries[_i], strlen(bad_queries[_i]), &t, &err),
 		PB_E_INVALID);
 	ck_assert_str_eq(err.code, "http.query_invalid");
+}
+END_TEST
+
+START_TEST(query__tells_repeated_names)
+{
+	static const struct {
+		const char *raw;
+		bool repeats;
+	} cases[] = {
+		{"/?a=1&b=2", false}, {"/?a=1&a=2", true}, {"/?%61=1&a=2", true}, {"/", false}};
+	struct http_target t;
+	struct pb_err err = PB_ERR_INIT;
+
+	for (size_t i = 0; i < PB_ARRAY_LEN(cases); i++) {
+		ck_assert_int_eq(
+			http_target_parse(&arena, cases[i].raw, strlen(cases[i].raw), &t, &err),
+			PB_OK);
+		ck_assert_int_eq(t.repeats, cases[i].repeats);
+	}
 }
 END_TEST
 
@@ -186,6 +205,7 @@ int main(void)
 	tcase_add_test(tc, target__limits);
 	tcase_add_test(tc, query__decodes);
 	tcase_add_loop_test(tc, query__refuses, 0, PB_ARRAY_LEN(bad_queries));
+	tcase_add_test(tc, query__tells_repeated_names);
 	tcase_add_test(tc, query__too_many);
 	tcase_add_test(tc, form__reads_and_refuses);
 	suite_add_tcase(s, tc);
