@@ -233,7 +233,9 @@ static void await_end(struct engine *e, struct engine_waiter *waiter, struct pb_
 	struct pb_slice result = take(arena, waiter->result, waiter->result_len);
 	struct pb_slice error = take(arena, waiter->error, waiter->error_len);
 
-	if (!ended || !waiter->has_result) {
+	/* nor is the result at hand when the workflow itself asks for none: then its steps tell */
+	if (!ended || !waiter->has_result ||
+	    (waiter->status == MODEL_EXECUTION_SUCCEEDED && !result.p)) {
 		read_end(e, tenant, arena, ret);
 		return;
 	}

@@ -26,6 +26,7 @@ struct engine {
 	struct pb_mutex lock; /* everything below */
 	struct pb_cond work, idle, tick, sweep_tick;
 	struct pb_list active, runnable;
+	uint32_t connectors_ready; /* grows with each engine_connector_ready */
 	uint32_t n_active, n_claiming, n_busy;
 	bool stopping, draining, started;
 	struct engine_timers timers;
@@ -54,6 +55,9 @@ void engine_offer_room(struct engine *e);
 /* A slot for an execution that this host leases while accepting it; false when there is none. */
 bool engine_reserve_slot(struct engine *e);
 void engine_release_slot(struct engine *e);
+
+/* engine_signal.c: how often a connector has come back; a change since a call left means "look again". */
+uint32_t engine_connectors_ready(struct engine *e);
 
 /* engine_sweep.c */
 void *engine_sweep_main(void *arg);

@@ -9,6 +9,7 @@
 #include "bus/bus.h"
 #include "connector/connector_call.h"
 #include "engine/engine_internal.h"
+#include "store/store_wake.h"
 
 #include "base/base.h"
 
@@ -188,6 +189,18 @@ static void on_renewed(struct engine_run *r, const struct run_msg *m)
 		run_take_signals(r);
 }
 
+/* The connector came back while the row was being parked: the notice found nothing to wake. */
+static void wake_if_back(struct engine_run *r)
+{
+	struct pb_err err = PB_ERR_INIT;
+
+	if (engine_connectors_ready(r->engine) == r->connectors_ready)
+		return;
+	if (store_wake_waiting(r->engine->cfg.engine_pool, MODEL_WAIT_CONNECTOR_DISABLED, &err) !=
+	    PB_OK)
+		return; /* the row is looked at again by itself */
+}
+
 static void on_committed(struct engine_run *r, const struct run_msg *m)
 {
 	bool parked = r->core.ended;
@@ -201,6 +214,8 @@ static void on_committed(struct engine_run *r, const struct run_msg *m)
 				 NULL, NULL);
 	else if (m->has_signal && !parked)
 		run_take_signals(r);
+	else if (parked && r->commit.wait_reason == MODEL_WAIT_CONNECTOR_DISABLED)
+		wake_if_back(r);
 	run_feed(r, (struct engine_core_event){.kind = ENGINE_EV_COMMITTED});
 }
 

@@ -105,6 +105,7 @@ struct engine_run {
 	uint16_t pending_head, n_pending;
 	enum model_execution_status final; /* of the FINISH under way */
 	struct engine_core_cmd commit;     /* the one under way */
+	uint32_t connectors_ready;         /* the engine's count when the last call left */
 	bool commit_refused;           /* the writer had no room: tried again at the next timer */
 	struct pb_slice result, error; /* of the same */
 };

@@ -231,6 +231,7 @@ void run_call(struct engine_run *r, const struct engine_core_cmd *cmd)
 	connector_call_unref(s->call);
 	s->call = NULL;
 	s->attempt_started_us = pb_now_us();
+	r->connectors_ready = engine_connectors_ready(r->engine);
 	*link = (struct call_link){.run = run_ref(r), .step = cmd->step};
 	if (connector_call_start(r->engine->cfg.connectors, &req, on_done, link, &s->call, &err) ==
 	    PB_OK) {

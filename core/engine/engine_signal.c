@@ -152,17 +152,29 @@ enum pb_status engine_retry(struct engine *e, struct pb_uuid tenant, struct pb_u
 	return st;
 }
 
+uint32_t engine_connectors_ready(struct engine *e)
+{
+	uint32_t n;
+
+	pb_lock(&e->lock);
+	n = e->connectors_ready;
+	pb_unlock(&e->lock);
+	return n;
+}
+
 void engine_connector_ready(struct engine *e, const char *connector)
 {
-	struct engine_run *woken[256];
+	pb_autofree struct engine_run **woken = NULL;
 	struct pb_err err = PB_ERR_INIT;
 	size_t n = 0;
 
 	(void)connector; /* whoever waits looks again; a wrong look costs one call that answers at once */
 	pb_lock(&e->lock);
+	e->connectors_ready++;
+	woken = pb_xcalloc(e->n_active + 1u, sizeof(struct engine_run *));
 	pb_list_foreach (node, &e->active) {
-		if (n < PB_ARRAY_LEN(woken))
-			woken[n++] = run_ref(pb_list_entry(node, struct engine_run, active_node));
+		PB_ASSERT(n <= e->n_active);
+		woken[n++] = run_ref(pb_list_entry(node, struct engine_run, active_node));
 	}
 	pb_unlock(&e->lock);
 	for (size_t i = 0; i < n; i++) {
