@@ -54,8 +54,7 @@ def build_mutant():
 class Campaign:
     def __init__(self, args):
         self.args = args
-        self.world = harness.World(journal=True, lease_duration=f"{LEASE_S}s", drain_timeout="10s",
-                                   tenant_executions_max=1000000)
+        self.world = harness.World(journal=True, lease_duration=f"{LEASE_S}s", drain_timeout="10s")
         self.hosts = [self.world.host(f"host{i}", start=i == 0) for i in range(2)]
         for host in self.hosts:
             host.wanted, host.seen_ready = host is self.hosts[0], host is self.hosts[0]
