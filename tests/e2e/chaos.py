@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -157,8 +158,9 @@ class Campaign:
         accepting, finishing = recovery_times(oracle.executions, self.decisions, self.journal,
                                               [e for e in faults.events if e["name"] != "redis_flush"])
         first = faults.events[0]["t"] if faults.events else 0
-        commit = subprocess.run(["git", "-C", str(harness.ROOT), "rev-parse", "--short", "HEAD"], check=False,
-                                stdout=subprocess.PIPE, text=True).stdout.strip()
+        commit = "unknown" if not shutil.which("git") else subprocess.run(
+            ["git", "-C", str(harness.ROOT), "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE,
+            text=True).stdout.strip()
         print(f"seed {a.seed}  commit {commit}")
         print("faults: " + " ".join(f"{e['t'] - first:.1f}:{e['name']}@{e['target']}" for e in faults.events))
         print(f"kills {faults.kills}  " + "  ".join(
