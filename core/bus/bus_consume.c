@@ -182,12 +182,16 @@ static void on_status(struct bus *b, natsMsg *msg)
 {
 	uint32_t slot = 0, generation = 0;
 	const char *status = NULL;
+	char inbox[80];
 
-	if (!bus_token_read(natsMsg_GetSubject(msg), b->pull_inbox, &slot, &generation) ||
-	    slot >= BUS_PULLS_MAX)
-		return;
 	(void)natsMsgHeader_Get(msg, "Status", &status);
 	pb_lock(&b->lock);
+	pull_inbox(b, b->pull_epoch, inbox, sizeof(inbox));
+	if (!bus_token_read(natsMsg_GetSubject(msg), inbox, &slot, &generation) ||
+	    slot >= BUS_PULLS_MAX) { /* of an older subscription: its requests are forgotten */
+		pb_unlock(&b->lock);
+		return;
+	}
 	end_pull(b, slot, generation);
 	b->silent = 0;
 	if (!pb_str_eq(status, "408") && !pb_str_eq(status, "100")) {

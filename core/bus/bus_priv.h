@@ -11,8 +11,11 @@
 #include "bus/bus.h"
 #include "bus/bus_wire.h"
 
-#define BUS_MAGIC      0x42555330u
-#define BUS_PULLS_MAX  32
+#define BUS_MAGIC 0x42555330u
+/* One request at a time. A delivery does not say which request it answers, and the server serves several in turn, so
+ * with more of them the count of what is still asked drifts upwards until nothing is asked at all; a round trip
+ * between batches of BUS_BATCH_MAX costs nothing beside that. */
+#define BUS_PULLS_MAX  1
 #define BUS_BATCH_MAX  512
 #define BUS_NAME_BYTES 128
 
