@@ -82,6 +82,10 @@ def drain(seconds=300):
         if time.monotonic() > end:
             raise SystemExit("bench: executions are still unfinished after %d s" % seconds)
         time.sleep(0.1)
+    bad = sql("SELECT count(*) || ' executions did not succeed: ' || min(convert_from(error, 'utf8'))"
+              " FROM execution_history WHERE status <> 3 HAVING count(*) > 0")
+    if bad:
+        raise SystemExit("bench: " + bad)
 
 
 # ---- processes ----
