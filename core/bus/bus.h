@@ -109,9 +109,10 @@ void bus_msg_free(
 /* ---- what the sweeper asks ---- */
 
 struct bus_pending {
-	uint64_t pending; /* in the queue, not yet delivered */
-	uint64_t unacked; /* delivered, not yet acknowledged */
-	int64_t age_us;   /* since the server said so; refreshed about once a second */
+	uint64_t messages; /* in the stream, whatever became of them */
+	uint64_t pending;  /* of those: not yet delivered */
+	uint64_t unacked;  /* of those: delivered, not yet acknowledged */
+	int64_t age_us;    /* since the server said so; refreshed about once a second */
 };
 /* False when never known or the server is away for more than 5 s. Does not ask the server. */
 bool bus_exec_pending(struct bus *b, struct bus_pending *ret);

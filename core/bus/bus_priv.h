@@ -62,6 +62,7 @@ struct bus {
 	char ack_inbox[64], pull_inbox[64];
 	pthread_t control_thread, rx_thread;
 	_Atomic bool pub_up, sub_up;
+	uint64_t floor_seen; /* acknowledgement floor at the control thread's last look; its own */
 	_Atomic int live_callbacks; /* subscriptions and connections that may still call us */
 
 	struct pb_mutex lock; /* everything below */
@@ -114,7 +115,7 @@ void bus_pulls_forget(struct bus *b);
 void bus_pulls_ask(struct bus *b);
 
 /* ---- bus_stream.c ---- */
-/* Looks at stream and consumer, makes what is missing, removes ghosts when @fresh. */
+/* Looks at stream and consumer, makes what is missing, removes ghosts. @fresh: just (re)connected. [control thread] */
 void bus_stream_check(struct bus *b, bool fresh);
 
 /* ---- bus_notify.c ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps the stream and its one durable consumer in being, whatever happens to the server's store, and
- * removes ghosts: after a kill the server may bring back messages below the acknowledgement floor, which
- * nobody is ever given but which count against the limits.
+ * removes ghosts: after a kill the server may bring back messages that were acknowledged, which nobody is
+ * ever given but which count against the limits.
  */
 #include "bus/bus.h"
 
@@ -70,15 +70,21 @@ static bool make_consumer(struct bus *b)
 	return st == NATS_OK;
 }
 
-/* Acknowledged messages cannot be wanted by anyone: this consumer is the only one of the queue. */
+/*
+ * A kill can bring back messages that were acknowledged. Those below the floor are wanted by nobody: this consumer is
+ * the only one of the queue. The floor reaches them when what stood before them is acknowledged, so it is not enough
+ * to look after a reconnect. An acknowledged message leaves the stream a moment after the floor has passed it: what
+ * still lies under the floor of the look before stays there.
+ */
 static void purge_ghosts(struct bus *b, const jsStreamInfo *stream, const jsConsumerInfo *consumer)
 {
 	jsOptions o;
 	jsErrCode code = 0;
-	uint64_t floor = consumer->AckFloor.Stream;
+	uint64_t floor = PB_MIN(b->floor_seen, consumer->AckFloor.Stream);
 	natsStatus st = NATS_OK;
 
-	if (floor == 0 || stream->State.Msgs == 0 || stream->State.FirstSeq > floor)
+	b->floor_seen = consumer->AckFloor.Stream;
+	if (stream->State.Msgs == 0 || stream->State.FirstSeq > floor)
 		return;
 	(void)jsOptions_Init(&o);
 	o.Stream.Purge.Sequence = floor + 1;
@@ -98,6 +104,7 @@ static void lost_something(struct bus *b)
 	b->loss_hint = true;
 	b->status.recreated++;
 	pb_unlock(&b->lock);
+	b->floor_seen = 0;
 }
 
 /* NULL with *ret_gone when the server says that it is not there; NULL alone when it did not say. */
@@ -131,53 +138,56 @@ static bool consumer_is_stale(const jsStreamInfo *stream, const jsConsumerInfo *
 	return consumer->Delivered.Stream > stream->State.LastSeq;
 }
 
-static void note_pending(struct bus *b, const jsConsumerInfo *c)
+static void note_pending(struct bus *b, const jsStreamInfo *stream, const jsConsumerInfo *c)
 {
 	pb_lock(&b->lock);
+	b->pending.messages = stream->State.Msgs;
 	b->pending.pending = c->NumPending;
 	b->pending.unacked = (uint64_t)PB_MAX(c->NumAckPending, (int64_t)0);
 	b->pending_at_us = pb_mono_us();
 	pb_unlock(&b->lock);
 }
 
-static bool ensure_consumer(struct bus *b, const jsStreamInfo *stream, bool fresh)
+/* False when it must be made anew. */
+static bool consumer_serves(struct bus *b, const jsStreamInfo *stream, const jsConsumerInfo *c)
 {
-	bool gone = false, ok = false;
-	jsConsumerInfo *c = look_at_consumer(b, &gone);
+	jsErrCode code = 0;
 
-	if (c && consumer_is_stale(stream, c)) {
-		jsErrCode code = 0;
-
+	if (consumer_is_stale(stream, c)) {
 		(void)js_DeleteConsumer(b->js, b->stream, CONSUMER, NULL, &code);
-		gone = true;
-		jsConsumerInfo_Destroy(c);
-		c = NULL;
+		return false;
 	}
-	if (c) {
-		note_pending(b, c);
-		if (fresh)
-			purge_ghosts(b, stream, c);
-		ok = true;
-	} else if (gone) {
+	note_pending(b, stream, c);
+	purge_ghosts(b, stream, c);
+	return true;
+}
+
+/* The consumer is looked at before the stream: both move on meanwhile, and it must not seem to be ahead. */
+static bool ensure_both(struct bus *b)
+{
+	bool consumer_gone = false, stream_gone = false, ok = false, anew = false;
+	jsConsumerInfo *c = look_at_consumer(b, &consumer_gone);
+	jsStreamInfo *s = look_at_stream(b, &stream_gone);
+
+	if (s && c)
+		ok = consumer_serves(b, s, c);
+	if (stream_gone)
+		anew = make_stream(b);
+	else if (s && !ok)
+		anew = c || consumer_gone;
+	if (anew) {
 		ok = make_consumer(b);
 		lost_something(b);
 	}
 	jsConsumerInfo_Destroy(c);
+	jsStreamInfo_Destroy(s);
 	return ok;
 }
 
 void bus_stream_check(struct bus *b, bool fresh)
 {
-	bool gone = false, ok = false;
-	jsStreamInfo *s = look_at_stream(b, &gone);
+	bool ok = ensure_both(b);
 
-	if (!s && gone && make_stream(b)) {
-		lost_something(b);
-		s = look_at_stream(b, &gone);
-	}
-	if (s)
-		ok = ensure_consumer(b, s, fresh);
-	jsStreamInfo_Destroy(s);
 	pb_lock(&b->lock);
 	b->stream_ok = ok;
 	if (ok)
