@@ -22,7 +22,7 @@ struct pg_pool {
 	int64_t borrow_timeout_us;
 	struct pg_session *idle; /* a stack */
 	int n_all, n_idle, max;
-	int64_t down_until_us, backoff_us;
+	int64_t down_until_us, backoff_us, opened_at_us;
 	struct pg_pool_stats stats;
 };
 
@@ -90,6 +90,15 @@ static enum pb_status away(struct pb_err *err)
 			  "the database cannot be reached");
 }
 
+/* Between two tries. While a session lives the server may well be there: then wait for the next one. */
+static bool is_away(struct pg_pool *p, int64_t deadline_us) PB_REQUIRES(p->lock)
+{
+	if (p->n_all == 0)
+		return true;
+	(void)pb_cond_wait_until(&p->freed, &p->lock, PB_MIN(deadline_us, p->down_until_us));
+	return pb_mono_us() >= deadline_us;
+}
+
 /* Under the lock: takes an idle session, or a place for a new one (*ret NULL), or says why not. */
 static enum pb_status reserve(struct pg_pool *p, int64_t deadline_us, struct pg_session **ret,
 			      struct pb_err *err) PB_REQUIRES(p->lock)
@@ -103,9 +112,12 @@ static enum pb_status reserve(struct pg_pool *p, int64_t deadline_us, struct pg_
 			p->n_idle--;
 			return PB_OK;
 		}
-		if (p->n_all < p->max) {
-			if (pb_mono_us() < p->down_until_us)
+		if (p->n_all < p->max && pb_mono_us() < p->down_until_us) {
+			if (is_away(p, deadline_us))
 				return away(err);
+			continue;
+		}
+		if (p->n_all < p->max) {
 			*ret = NULL;
 			p->n_all++;
 			return PB_OK;
@@ -118,19 +130,23 @@ static enum pb_status reserve(struct pg_pool *p, int64_t deadline_us, struct pg_
 	}
 }
 
-static void opened(struct pg_pool *p, bool ok)
+/* @begun_us: a failure says nothing when another try that began later has succeeded meanwhile. */
+static void opened(struct pg_pool *p, bool ok, int64_t begun_us)
 {
 	pb_lock(&p->lock);
 	if (ok) {
 		p->stats.opened++;
+		p->opened_at_us = pb_mono_us();
 		p->backoff_us = 0;
 		p->down_until_us = 0;
 	} else {
 		p->stats.open_failed++;
 		p->n_all--;
-		p->backoff_us =
-			p->backoff_us ? PB_MIN(p->backoff_us * 2, BACKOFF_MAX_US) : BACKOFF_MIN_US;
-		p->down_until_us = pb_mono_us() + p->backoff_us;
+		if (begun_us > p->opened_at_us) {
+			p->backoff_us = p->backoff_us ? PB_MIN(p->backoff_us * 2, BACKOFF_MAX_US)
+						      : BACKOFF_MIN_US;
+			p->down_until_us = pb_mono_us() + p->backoff_us;
+		}
 		pb_cond_broadcast(&p->freed); /* they would fail, too: let them say so now */
 	}
 	pb_unlock(&p->lock);
@@ -163,10 +179,12 @@ enum pb_status pg_session_borrow(struct pg_pool *p, struct pg_session **ret, str
 			return st;
 
 		if (s == NULL) {
+			int64_t begun_us = pb_mono_us();
+
 			s = pb_new(struct pg_session);
 			pg_link_init(&s->link, &p->link);
 			st = pg_link_open(&s->link, err);
-			opened(p, st == PB_OK);
+			opened(p, st == PB_OK, begun_us);
 			if (st) {
 				session_free(s);
 				return st;

@@ -445,10 +445,11 @@ void pg_writer_stats(struct pg_writer *w, struct pg_writer_stats *ret)
 	ret->healthy = pg_writer_healthy(w);
 }
 
+/* A shard without work does not try: what it last knew of the server says nothing about now. */
 bool pg_writer_healthy(struct pg_writer *w)
 {
 	for (int i = 0; i < w->n_shards; i++)
-		if (!atomic_load(&w->shards[i].healthy))
+		if (!atomic_load(&w->shards[i].healthy) && !shard_is_idle(&w->shards[i]))
 			return false;
 	return true;
 }

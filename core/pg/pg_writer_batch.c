@@ -282,6 +282,7 @@ static bool connected(struct pg_shard *s)
 		atomic_store(&s->healthy, false);
 		return false;
 	}
+	atomic_store(&s->healthy, true);
 	if (!was_healthy)
 		pb_log(PB_LOG_DEBUG, "connected again");
 	pb_lock(&s->lock);
@@ -368,12 +369,18 @@ static void list_write(struct pg_shard *s, struct pg_request **req, int n)
 {
 	int tries = 0;
 
-	while ((n = drop_answered(req, n)) > 0) {
+	for (;;) {
 		struct pb_err err = PB_ERR_INIT;
 		enum verdict v;
+		bool up;
 
+		/* what is answered as too late, here or while the connection is opened, must not be written */
 		(void)pg_shard_expire(s);
-		if (!connected(s)) {
+		up = connected(s);
+		n = drop_answered(req, n);
+		if (n == 0)
+			return;
+		if (!up) {
 			pause_a_while(s);
 			continue;
 		}

@@ -285,6 +285,32 @@ START_TEST(submit__server_gone_and_back)
 }
 END_TEST
 
+/* Told that nothing was stored, the caller repeats without a key: then nothing must have been. */
+START_TEST(submit__what_comes_too_late_is_not_written)
+{
+	ck_assert_int_eq(item_submit(pb_uuid7(), 5, 0, pb_mono_us() - 1), PB_OK);
+	ck_assert_int_eq(item_submit(pb_uuid7(), 6, 0, 0), PB_OK);
+	flush();
+	while (n_failed == 0)
+		sched_yield();
+	ck_assert_int_eq(n_applied, 1);
+	ck_assert(pg_writer_stop(writer, pb_mono_us() + SEC));
+	ck_assert_int_eq(sql("SELECT count(*) FROM item WHERE v = 5"), 0);
+}
+END_TEST
+
+/* Nobody may come any more because the host says that it is not ready. */
+START_TEST(healthy__again_without_new_work)
+{
+	servers("kill");
+	ck_assert_int_eq(item_submit(pb_uuid7(), 2, 0, pb_mono_us() + SEC / 2), PB_OK);
+	while (n_failed + n_unknown == 0)
+		sched_yield();
+	servers("start");
+	ck_assert(pg_writer_healthy(writer));
+}
+END_TEST
+
 static void log_done(void *arg, const struct pg_reply *r)
 {
 	(void)arg;
@@ -386,6 +412,8 @@ int main(void)
 	tcase_add_test(tc, submit__32_threads_1000_rows);
 	tcase_add_test(tc, submit__a_poisoned_row_harms_nobody);
 	tcase_add_test(tc, submit__backends_killed_in_the_middle);
+	tcase_add_test(tc, submit__what_comes_too_late_is_not_written);
+	tcase_add_test(tc, healthy__again_without_new_work);
 	tcase_add_test(tc, submit__same_key_keeps_its_order);
 	tcase_add_test(tc, submit__full_queue_is_refused_and_stop_flushes);
 	tcase_add_test(tc, submit__what_was_refused_takes_no_room);
