@@ -208,10 +208,8 @@ static void start_ready_calls(struct engine_core *core, bool lease_lost,
 
 		if (s->phase != ENGINE_PHASE_READY)
 			continue;
-		if (lease_lost) { /* R6 */
-			core->fenced = true;
+		if (lease_lost) /* R6; a renewal that is applied lets it go, one that is not fences */
 			return;
-		}
 		PB_ASSERT(s->repeatable || s->intent);
 		s->phase = ENGINE_PHASE_CALLING;
 		emit_step(out, ENGINE_CMD_CALL, i, s->row.attempts);
@@ -447,7 +445,8 @@ static void on_step_failed(struct engine_core *core, const struct engine_core_ev
 	if (ev->wait != MODEL_WAIT_NONE && !core->cancelled) {
 		s->row.attempts--; /* it never began */
 		park_step(core, ev->step, MODEL_STEP_WAITING, ev->wait,
-			  ev->now_us + ENGINE_CORE_CONNECTOR_RECHECK_US);
+			  ev->now_us + ENGINE_CORE_CONNECTOR_RECHECK_US +
+				  (int64_t)(ev->random % ENGINE_CORE_CONNECTOR_RECHECK_US));
 		return;
 	}
 	if (s->phase == ENGINE_PHASE_CALLING) {
@@ -528,6 +527,7 @@ void engine_core_event(struct engine_core *core, const struct engine_core_event 
 		on_decision(core, ev);
 		break;
 	case ENGINE_EV_WAKE:
+	case ENGINE_EV_RENEWED:
 		break;
 	}
 	advance(core, ev, out);
@@ -549,7 +549,7 @@ void engine_core_restore_step(struct engine_core *core, uint16_t step,
 			      const struct engine_core_row *row)
 {
 	PB_ASSERT(!core->started && step < core->plan->n_steps);
-	core->steps[step].row = *row;
+	core->steps[step] = (struct engine_core_step){.row = *row};
 	if (row->status == MODEL_STEP_RUNNING) /* R4 */
 		set_status(core, step, MODEL_STEP_OUTCOME_UNKNOWN, ENGINE_PORT_NONE);
 	else if (row->status == MODEL_STEP_WAITING)

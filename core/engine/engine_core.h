@@ -13,7 +13,7 @@
  * committed intent (row status `running`); R4 an intent found without a result becomes
  * `outcome_unknown`, never a second call; R5 at most one commit is in flight; a fenced commit ends
  * the run in this process without a trace; R6 no call leaves once the lease has run out by this
- * process's own clock (a paused zombie fences itself).
+ * process's own clock (a paused zombie waits until a renewal says whether it is fenced).
  */
 #ifndef PB_ENGINE_CORE_H
 #define PB_ENGINE_CORE_H
@@ -139,7 +139,8 @@ enum engine_core_event_kind {
 	ENGINE_EV_TIMER,
 	ENGINE_EV_CANCEL,
 	ENGINE_EV_DECISION,
-	ENGINE_EV_WAKE, /* look again at steps that wait for a connector */
+	ENGINE_EV_WAKE,    /* look again at steps that wait for a connector */
+	ENGINE_EV_RENEWED, /* the lease is ours for longer: calls held back by R6 may leave */
 };
 
 enum engine_decision {
@@ -178,7 +179,7 @@ struct engine_core {
 /* Retries wait in memory up to this long; longer waits give up the lease and live in the database.
  */
 #define ENGINE_CORE_MEMORY_WAIT_US INT64_C(2000000)
-/* A step that waits for a connector is looked at again this often even without a notice. */
+/* A step that waits for a connector is looked at again after this to twice this even without a notice. */
 #define ENGINE_CORE_CONNECTOR_RECHECK_US INT64_C(30000000)
 /* Repeats that cost no attempt, until one does. */
 #define ENGINE_CORE_LOST_MAX 20

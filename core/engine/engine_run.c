@@ -13,6 +13,8 @@
 
 #include "base/base.h"
 
+#define TIMER_MAX_US (30 * PB_USEC_PER_SEC)
+
 struct engine_run *run_new(struct engine *e, const struct store_lease *lease,
 			   const struct store_claimed *c, int64_t lease_until_us,
 			   struct bus_msg *msg)
@@ -105,6 +107,8 @@ static void set_timer(struct engine_run *r, int64_t at_wall_us)
 {
 	int64_t wait = PB_MAX(at_wall_us - pb_now_us(), 0);
 
+	/* a timer holds the run in memory even when it is parked meanwhile; one that fires early is set again */
+	wait = PB_MIN(wait, TIMER_MAX_US);
 	engine_set_timer(r->engine, r, pb_mono_us() + wait);
 }
 
@@ -187,6 +191,7 @@ static void on_renewed(struct engine_run *r, const struct run_msg *m)
 	pb_unlock(&r->engine->lock);
 	if (m->has_signal)
 		run_take_signals(r);
+	run_feed(r, (struct engine_core_event){.kind = ENGINE_EV_RENEWED});
 }
 
 /* The connector came back while the row was being parked: the notice found nothing to wake. */
@@ -226,8 +231,10 @@ void run_handle(struct engine_run *r, const struct run_msg *m)
 		return;
 	}
 	if (!r->begun) {
-		if (m->kind == RUN_MSG_COMMITTED || m->kind == RUN_MSG_FENCED)
-			engine_run_over(r->engine, r); /* given back or failed whole */
+		if (m->kind != RUN_MSG_COMMITTED && m->kind != RUN_MSG_FENCED)
+			return;
+		r->core.fenced = m->kind == RUN_MSG_FENCED; /* then its end is not ours to tell */
+		engine_run_over(r->engine, r);              /* given back or failed whole */
 		return;
 	}
 	switch (m->kind) {

@@ -59,8 +59,10 @@ static struct engine_core_event event_of(uint16_t step, const struct connector_c
 		.wait = must_wait(res->status) && res->effect == CONNECTOR_EFFECT_NONE
 				? MODEL_WAIT_CONNECTOR_DISABLED
 				: MODEL_WAIT_NONE,
-		.uncharged = res->status == CONNECTOR_CRASHED && !res->attempt_charged &&
-			     res->effect == CONNECTOR_EFFECT_NONE,
+		/* its runner died, or none was free before the deadline */
+		.uncharged =
+			(res->status == CONNECTOR_CRASHED || res->status == CONNECTOR_TIMEOUT) &&
+			!res->attempt_charged && res->effect == CONNECTOR_EFFECT_NONE,
 		.retry_after_us = res->retry_after_us,
 	};
 }
@@ -280,6 +282,21 @@ static struct pb_slice keep(struct pb_arena *a, struct pb_slice s, const struct 
 	return copy;
 }
 
+/* {"attempts":2, + what the connector's thread wrote: only the worker knows their number. */
+static struct pb_slice keep_error(struct engine_run *r, uint16_t step, struct pb_slice rest)
+{
+	pb_auto_buf text = PB_BUF_INIT;
+	struct pb_jw w;
+
+	pb_jw_init(&w, &text);
+	pb_jw_object(&w);
+	pb_jw_key(&w, "attempts");
+	pb_jw_int(&w, r->core_steps[step].row.attempts);
+	pb_buf_addc(&text, ',');
+	pb_buf_add(&text, rest.p + 1, rest.len - 1); /* without its own brace */
+	return keep(&r->errors, pb_slice(pb_buf_str(&text), text.len), &r->steps[step].error_json);
+}
+
 void run_call_done(struct engine_run *r, const struct run_msg *m)
 {
 	struct run_step *s = &r->steps[m->step];
@@ -287,9 +304,10 @@ void run_call_done(struct engine_run *r, const struct run_msg *m)
 
 	CRASHPOINT("engine.call.answered");
 	s->finished_us = pb_now_us();
-	record_attempt(r, m->step, m->attempt);
+	if (ev.wait == MODEL_WAIT_NONE) /* else it never began */
+		record_attempt(r, m->step, m->attempt);
 	if (m->error.len)
-		s->error = keep(&r->errors, m->error, &s->error_json);
+		s->error = keep_error(r, m->step, m->error);
 	else
 		s->error = pb_slice(NULL, 0), s->error_json = NULL;
 	if (ev.kind == ENGINE_EV_STEP_OK) {

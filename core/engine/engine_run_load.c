@@ -3,6 +3,7 @@
 #include "engine/engine_run.h"
 
 #include "base/clock.h"
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "bus/bus.h"
@@ -149,6 +150,7 @@ static void fill_step(struct engine_run *r, uint16_t i, const struct store_step 
 	s->error_json = parse_stored(r, row->error);
 	s->started_us = row->started_at;
 	s->finished_us = row->finished_at;
+	pb_buf_clear(&s->attempts);
 	if (row->attempts.len > 2)
 		pb_buf_add(&s->attempts, row->attempts.p, row->attempts.len);
 	fill_key(s, row);
@@ -208,7 +210,38 @@ static bool follows_rerun(const struct engine_plan *plan, uint16_t i, const bool
 	return false;
 }
 
-/* Results stay as long as everything before them stays; an unfinished step keeps its key. */
+/* The old execution was cancelled while nobody knew what this call had done. */
+static bool is_unknown(const struct engine_core_row *row)
+{
+	return row->status == MODEL_STEP_OUTCOME_UNKNOWN || row->status == MODEL_STEP_RUNNING;
+}
+
+/* One step of the old execution; true when it is to be run (again). */
+static bool keep_step(struct engine_run *r, uint16_t i, const struct store_step *old, bool wanted)
+{
+	struct engine_core_row row = core_row(r->plan, i, old);
+
+	if (!wanted && is_kept(&row)) {
+		fill_step(r, i, old);
+		engine_core_keep_step(&r->core, i, &row);
+		return false;
+	}
+	if (!wanted && is_unknown(&row)) { /* never a second call without a decision */
+		fill_step(r, i, old);
+		row.status = MODEL_STEP_RUNNING;
+		engine_core_restore_step(&r->core, i, &row);
+		return true;
+	}
+	if (!is_kept(
+		    &row)) /* else: a finished call that is wanted again is a new call with a new key */
+		fill_key(&r->steps[i], old);
+	return wanted || row.status != MODEL_STEP_SKIPPED;
+}
+
+/*
+ * Results stay as long as everything before them stays; an unfinished step keeps its key. Asked at every claim, since
+ * nothing of it is written before the first commit; this execution's own rows then win.
+ */
 static bool keep_results(struct engine_run *r)
 {
 	bool rerun[ENGINE_CORE_STEPS_MAX] = {false};
@@ -225,22 +258,10 @@ static bool keep_results(struct engine_run *r)
 			found[i] = &rows[k];
 	}
 	for (uint16_t i = 0; i < r->plan->core.n_steps; i++) {
-		struct engine_core_row row;
 		bool from = r->retry_from && pb_str_eq(r->retry_from, r->plan->steps[i].model->id);
 
-		if (!found[i]) {
-			rerun[i] = true;
-			continue;
-		}
-		row = core_row(r->plan, i, found[i]);
-		rerun[i] = from || follows_rerun(r->plan, i, rerun) ||
-			   (!is_kept(&row) && row.status != MODEL_STEP_SKIPPED);
-		if (!rerun[i] && is_kept(&row)) {
-			fill_step(r, i, found[i]);
-			engine_core_keep_step(&r->core, i, &row);
-		} else if (!is_kept(&row)) {
-			fill_key(&r->steps[i], found[i]);
-		} /* else: a finished call that is wanted again is a new call with a new key */
+		rerun[i] = !found[i] ||
+			   keep_step(r, i, found[i], from || follows_rerun(r->plan, i, rerun));
 	}
 	return true;
 }
@@ -259,9 +280,10 @@ bool run_load(struct engine_run *r)
 	engine_core_init(&r->core, &r->plan->core, r->core_steps);
 	if (!load_trigger(r))
 		return false;
-	if (r->lease.epoch > 1)
-		return restore(r);
-	return pb_uuid_is_nil(r->retry_of) || keep_results(r);
+	if (!pb_uuid_is_nil(r->retry_of) && !keep_results(r))
+		return false;
+	CRASHPOINT("engine.load.kept");
+	return r->lease.epoch == 1 || restore(r);
 }
 
 /* ---- signals ---- */
@@ -334,17 +356,16 @@ void run_take_signals(struct engine_run *r)
 		return;
 	}
 	for (size_t i = 0; i < n && !engine_core_is_over(&r->core); i++) {
-		bool room = r->n_consumed < RUN_CONSUMED_MAX;
-
-		/* no room: the next commit makes some; but cancelling twice is like once */
-		if (is_consumed(r, signals[i].id) ||
-		    (!room && signals[i].kind != STORE_SIGNAL_CANCEL))
-			continue;
-		if (room)
-			r->consumed[r->n_consumed++] = signals[i].id;
-		if (signals[i].kind == STORE_SIGNAL_CANCEL)
+		/* stays until the end, because no row says "cancelled"; cancelling twice is like once */
+		if (signals[i].kind == STORE_SIGNAL_CANCEL) {
 			run_feed(r, (struct engine_core_event){.kind = ENGINE_EV_CANCEL});
-		else if (signals[i].kind == STORE_SIGNAL_DECISION)
+			continue;
+		}
+		/* no room: the next commit makes some */
+		if (is_consumed(r, signals[i].id) || r->n_consumed == RUN_CONSUMED_MAX)
+			continue;
+		r->consumed[r->n_consumed++] = signals[i].id;
+		if (signals[i].kind == STORE_SIGNAL_DECISION)
 			take_decision(r, signals[i].body);
 		else
 			run_feed(r, (struct engine_core_event){.kind = ENGINE_EV_WAKE});

@@ -22,6 +22,8 @@ enum sim_mutant {
 				       */
 	SIM_MUTANT_NO_INTENT,         /* intent rows are dropped from commits */
 	SIM_MUTANT_NO_SWEEPER,        /* nobody dispatches again */
+	SIM_MUTANT_CANCEL_CONSUMED,   /* a cancel leaves the database with the next commit */
+	SIM_MUTANT_KEPT_ONCE, /* results of the execution that is repeated are read at the first claim only */
 	SIM_MUTANT_COUNT,
 };
 

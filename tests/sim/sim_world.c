@@ -36,7 +36,7 @@ struct sim_commit {
 	int epoch;
 	bool written[SIM_STEPS_MAX];
 	struct engine_core_row rows[SIM_STEPS_MAX];
-	bool takes_signals;
+	bool takes_signals, takes_cancel;
 };
 
 struct sim_event {
@@ -82,6 +82,7 @@ struct sim_world {
 
 	struct engine_core_step_plan step_plans[SIM_STEPS_MAX];
 	bool repeatable[SIM_STEPS_MAX], eval_fails[SIM_STEPS_MAX];
+	bool kept[SIM_STEPS_MAX]; /* results of another execution that this one repeats */
 	enum engine_port eval_port[SIM_STEPS_MAX];
 	enum engine_decision decision[SIM_STEPS_MAX];
 	struct engine_core_edge edges[SIM_EDGES_MAX];
@@ -232,6 +233,45 @@ static void make_plan(struct sim_world *w)
 					    .first_edge = w->first_edge};
 }
 
+/* A step that had succeeded in the execution before can be kept when all before it is. */
+static bool can_keep(const struct sim_world *w, uint16_t i)
+{
+	bool fired = false;
+
+	for (uint16_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++) {
+		int16_t from = w->edges[e].from;
+
+		if (from == ENGINE_FROM_TRIGGER)
+			fired = true;
+		else if (!w->kept[from])
+			return false;
+		else if ((int)w->edges[e].port == (w->step_plans[from].is_action
+							   ? (int)ENGINE_PORT_DONE
+							   : (int)w->eval_port[from]))
+			fired = true;
+	}
+	return fired && !w->eval_fails[i];
+}
+
+static void make_kept(struct sim_world *w)
+{
+	if (!chance(w, 25))
+		return;
+	for (uint16_t i = 0; i < w->plan.n_steps; i++)
+		w->kept[i] = can_keep(w, i) && chance(w, 70);
+}
+
+static void keep_results(struct sim_world *w, struct sim_run *run)
+{
+	for (uint16_t i = 0; i < w->plan.n_steps; i++) {
+		struct engine_core_row row = {.status = MODEL_STEP_SUCCEEDED, .attempts = 1};
+
+		row.port = w->step_plans[i].is_action ? ENGINE_PORT_DONE : w->eval_port[i];
+		if (w->kept[i])
+			engine_core_keep_step(&run->core, i, &row);
+	}
+}
+
 /* ---- the oracle ---- */
 
 /* I4, P2 and R2/R3, looked at in the moment in which a call leaves. */
@@ -239,6 +279,8 @@ static void check_call(struct sim_world *w, uint16_t step, int epoch)
 {
 	const struct engine_core_row *row = &w->rows[step];
 
+	if (w->kept[step])
+		violate(w, "step %u called although its result was kept", step);
 	if (w->has_row[step] && model_step_status_is_final(row->status) && epoch == w->epoch)
 		violate(w, "step %u called after its result was committed", step);
 	if (!w->repeatable[step] && epoch == w->epoch &&
@@ -280,8 +322,10 @@ static void check_final(struct sim_world *w)
 			continue;
 		}
 		if (row->status == MODEL_STEP_SUCCEEDED && w->step_plans[i].is_action &&
-		    w->effects[i] == 0)
+		    !w->kept[i] && w->effects[i] == 0)
 			violate(w, "step %u succeeded and never took effect", i);
+		if (row->status == MODEL_STEP_CANCELLED && w->status != MODEL_EXECUTION_CANCELLED)
+			violate(w, "step %u is cancelled, the execution is not", i);
 		if (row->status == MODEL_STEP_FAILED && row->port == ENGINE_PORT_NONE &&
 		    w->status == MODEL_EXECUTION_SUCCEEDED)
 			violate(w, "succeeded with an unhandled failure of step %u", i);
@@ -354,7 +398,8 @@ static void do_commit(struct sim_world *w, int slot, const struct engine_core_cm
 	e->commit = (struct sim_commit){.kind = cmd->kind,
 					.cmd = *cmd,
 					.epoch = run->epoch,
-					.takes_signals = run->took_signals};
+					.takes_signals = run->took_signals,
+					.takes_cancel = run->core.cancelled};
 	for (uint16_t i = 0; i < w->plan.n_steps; i++) {
 		e->commit.written[i] = run->steps[i].written;
 		e->commit.rows[i] = engine_core_stored_row(&run->core, i);
@@ -422,7 +467,6 @@ static void feed_signals(struct sim_world *w, int slot)
 	struct sim_run *run = &w->runs[slot];
 
 	if (w->cancel_signal && run->alive) {
-		run->took_signals = true;
 		feed(w, slot, (struct engine_core_event){.kind = ENGINE_EV_CANCEL});
 	}
 	if (!w->decision_signal || !run->alive)
@@ -477,6 +521,8 @@ static void on_deliver(struct sim_world *w)
 				.epoch = w->epoch,
 				.lease_until = w->lease_until};
 	engine_core_init(&run->core, &w->plan, run->steps);
+	if (run->epoch == 1 || w->mutant != SIM_MUTANT_KEPT_ONCE)
+		keep_results(w, run);
 	for (uint16_t i = 0; i < w->plan.n_steps; i++) {
 		if (w->has_row[i])
 			engine_core_restore_step(&run->core, i, &w->rows[i]);
@@ -512,9 +558,12 @@ static void apply_commit(struct sim_world *w, const struct sim_commit *c)
 		w->has_row[i] = true;
 	}
 	if (c->takes_signals)
-		w->cancel_signal = w->decision_signal = false;
+		w->decision_signal = false;
+	if (c->takes_cancel && w->mutant == SIM_MUTANT_CANCEL_CONSUMED)
+		w->cancel_signal = false; /* and not at the end */
 	if (c->kind == ENGINE_CMD_FINISH) {
 		w->final = true;
+		w->cancel_signal = false;
 		w->status = c->cmd.status;
 	} else if (c->kind == ENGINE_CMD_PARK) {
 		park_row(w, c);
@@ -610,6 +659,8 @@ static void on_renew(struct sim_world *w, int slot)
 	w->lease_until = w->due_at = run->lease_until = w->now + LEASE_US;
 	schedule_for(w, EV_RENEW, LEASE_US / 3, slot);
 	feed_signals(w, slot);
+	if (run->alive)
+		feed(w, slot, (struct engine_core_event){.kind = ENGINE_EV_RENEWED});
 }
 
 /* ---- the clock ---- */
@@ -710,8 +761,8 @@ static void plan_faults(struct sim_world *w)
 		schedule(w, EV_CRASH, (int64_t)below(w, FAULTS_END_US / (chance(w, 50) ? 1 : 100)));
 	for (uint64_t n = below(w, 3); n > 0; n--)
 		schedule(w, EV_FREEZE, (int64_t)below(w, FAULTS_END_US / 20));
-	if (chance(w, 10))
-		schedule(w, EV_SIGNAL, (int64_t)below(w, FAULTS_END_US / 2));
+	if (chance(w, 20)) /* half of them early, while something still runs */
+		schedule(w, EV_SIGNAL, (int64_t)below(w, FAULTS_END_US / (chance(w, 50) ? 2 : 60)));
 }
 
 static bool has_work(const struct sim_world *w)
@@ -731,6 +782,7 @@ const char *sim_run(uint64_t seed, enum sim_mutant mutant, bool with_trace, stru
 	w->trace = with_trace;
 	w->stats = stats;
 	make_plan(w);
+	make_kept(w);
 	for (uint16_t i = 0; i < w->plan.n_steps; i++)
 		w->allowed_effects[i] = 1;
 	w->status = MODEL_EXECUTION_QUEUED;

@@ -350,14 +350,17 @@ START_TEST(fenced__ends_without_a_command)
 }
 END_TEST
 
-START_TEST(lease_lost__fences_itself_before_the_call)
+START_TEST(lease_lost__holds_the_call_until_a_renewal)
 {
 	make_chain(1, 1);
 	feed_kind(ENGINE_EV_START, 0);
 	feed((struct engine_core_event){
 		.kind = ENGINE_EV_PREPARED, .repeatable = true, .lease_lost = true});
 	ck_assert_uint_eq(cmds.n, 0);
-	ck_assert(core.fenced);
+	ck_assert(!engine_core_is_over(&core));
+	feed_kind(ENGINE_EV_RENEWED, 0);
+	ck_assert_uint_eq(cmds.n, 1);
+	ck_assert_int_eq(cmds.v[0].kind, ENGINE_CMD_CALL);
 }
 END_TEST
 
@@ -429,7 +432,7 @@ int main(void)
 	tcase_add_test(tc, cancel__running_call_is_asked_once_and_awaited);
 	tcase_add_test(tc, cancel__that_comes_after_the_last_result_changes_nothing);
 	tcase_add_test(tc, fenced__ends_without_a_command);
-	tcase_add_test(tc, lease_lost__fences_itself_before_the_call);
+	tcase_add_test(tc, lease_lost__holds_the_call_until_a_renewal);
 	tcase_add_test(tc, keep__result_of_another_execution_is_written_and_not_repeated);
 	tcase_add_loop_test(tc, backoff__doubles_to_the_ceiling_and_respects_retry_after, 0,
 			    (int)(sizeof(backoffs) / sizeof(backoffs[0])));
