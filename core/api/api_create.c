@@ -182,3 +182,31 @@ void api_create(struct api *api, struct http_req *req, const char *scope, api_cr
 	reply(req, st, &answer, &err);
 	answer_done(&answer);
 }
+
+bool api_accept_key(struct http_req *req, const char *what, struct pb_uuid id,
+		    struct engine_accept_request *ret)
+{
+	char text[PB_UUID_TEXT_BYTES];
+	struct pb_err err = PB_ERR_INIT;
+	struct pb_slice parts[2];
+	const char *key;
+
+	if (!read_key(req, &key))
+		return false;
+	if (!key)
+		return true;
+	if (http_req_body(req, &parts[1], &err) != PB_OK) {
+		http_reply_error(req, &err);
+		return false;
+	}
+	pb_uuid_format(id, text);
+	parts[0] = pb_slice_str(text);
+	ret->idempotency_scope =
+		pb_slice_str(pb_arena_printf(http_req_arena(req), "%s:%s", what, text));
+	crypto_sha256(key, strlen(key), ret->idempotency_key_hash);
+	crypto_blake2b_parts(NULL, parts, PB_ARRAY_LEN(parts), ret->idempotency_request_hash);
+	if (ret->idempotency_scope.p)
+		return true;
+	http_reply_fail(req, PB_E_TOO_LARGE, "request.too_large", "the request is too large");
+	return false;
+}

@@ -283,29 +283,38 @@ static enum pb_status check_step(struct api *api, struct pb_uuid tenant, struct 
 			  "the workflow has no step \"%.64s\"", step);
 }
 
-static enum pb_status retry(struct api *api, struct http_req *req, const struct pb_json *body,
-			    struct api_answer *answer, struct pb_err *err)
-{
-	static const char *const fields[] = {"from_step", NULL};
-	struct pb_uuid tenant = api_actor(req)->tenant, id, made;
-	const char *from = NULL;
-	enum pb_status st = PB_OK;
-
-	if (!api_only_fields(req, body, fields) || !execution_id(req, &id) ||
-	    !api_field_text(req, body, "from_step", false, 64, &from))
-		return PB_E_CANCELLED;
-	if (from)
-		st = check_step(api, tenant, id, from, err);
-	if (st == PB_OK)
-		st = engine_retry(api->cfg.engine, tenant, id, pb_slice_str(from), &made, err);
-	if (st == PB_OK)
-		write_accepted(answer, made, "runs again as a new execution");
-	return st;
-}
-
 static void handle_retry(struct http_req *req, void *arg)
 {
-	api_create(arg, req, "executions.retry", retry);
+	static const char *const fields[] = {"from_step", NULL};
+	struct api *api = arg;
+	struct engine_accept_request r = {.tenant = api_actor(req)->tenant};
+	struct api_answer answer = {0};
+	struct engine_accepted made;
+	struct pb_err err = PB_ERR_INIT;
+	const struct pb_json *body;
+	const char *from = NULL;
+	enum pb_status st = PB_OK;
+	struct pb_uuid id;
+
+	if (!api_body_object_or_empty(req, &body) || !api_only_fields(req, body, fields) ||
+	    !execution_id(req, &id) || !api_field_text(req, body, "from_step", false, 64, &from) ||
+	    !api_accept_key(req, "retry", id, &r))
+		return;
+	if (from)
+		st = check_step(api, r.tenant, id, from, &err);
+	r.retry_from = pb_slice_str(from);
+	if (st == PB_OK)
+		st = engine_retry(api->cfg.engine, id, &r, &made, &err);
+	if (st != PB_OK) {
+		api_fail(req, &err);
+		return;
+	}
+	if (made.duplicate)
+		http_reply_header(req, "Idempotency-Replayed", "true");
+	pb_buf_init(&answer.data, 256);
+	write_accepted(&answer, made.id, "runs again as a new execution");
+	http_reply_buf(req, answer.status, answer.message, &answer.data);
+	pb_buf_done(&answer.data);
 }
 
 static bool read_decision(struct http_req *req, const struct pb_json *body,

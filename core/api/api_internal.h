@@ -7,6 +7,7 @@
 #include "api/api_offload.h"
 #include "auth/auth.h"
 #include "base/json.h"
+#include "engine/engine.h"
 #include "http/http_reply.h"
 #include "http/http_request.h"
 #include "tenant/tenant_role.h"
@@ -70,6 +71,13 @@ typedef enum pb_status api_create_fn(struct api *api, struct http_req *req,
 				     const struct pb_json *body, struct api_answer *answer,
 				     struct pb_err *err);
 void api_create(struct api *api, struct http_req *req, const char *scope, api_create_fn *create);
+
+/*
+ * Routes that make an execution: their Idempotency-Key goes into the accepting transaction itself, so a repeat finds
+ * the very execution. False when it has answered.
+ */
+bool api_accept_key(struct http_req *req, const char *what, struct pb_uuid id,
+		    struct engine_accept_request *ret);
 
 /* Logs what is internal, hides it, and answers. */
 void api_fail(struct http_req *req, const struct pb_err *err);

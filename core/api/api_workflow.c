@@ -526,33 +526,6 @@ static bool write_trigger(const struct pb_json *data, struct pb_buf *out)
 	return !out->overflow;
 }
 
-/* The key goes into the accepting transaction itself, so a repeat finds the very execution. */
-static bool run_key(struct http_req *req, struct pb_uuid id, struct engine_accept_request *r)
-{
-	const char *key = http_req_header(req, "Idempotency-Key");
-	char text[PB_UUID_TEXT_BYTES];
-	struct pb_err err = PB_ERR_INIT;
-	struct pb_slice parts[2];
-
-	if (!key)
-		return true;
-	if (!*key || strlen(key) > 255 || http_req_header_repeats(req, "Idempotency-Key") > 1) {
-		http_reply_fail(req, PB_E_INVALID, "idempotency.key_invalid",
-				"Idempotency-Key must be one value of 1 to 255 characters");
-		return false;
-	}
-	if (http_req_body(req, &parts[1], &err) != PB_OK) {
-		http_reply_error(req, &err);
-		return false;
-	}
-	pb_uuid_format(id, text);
-	parts[0] = pb_slice_str(text);
-	r->idempotency_scope = pb_slice_str(pb_arena_printf(http_req_arena(req), "run:%s", text));
-	crypto_sha256(key, strlen(key), r->idempotency_key_hash);
-	crypto_blake2b_parts(NULL, parts, PB_ARRAY_LEN(parts), r->idempotency_request_hash);
-	return true;
-}
-
 static void reply_run(struct http_req *req, const struct engine_accepted *a)
 {
 	pb_auto_buf data = PB_BUF_INIT;
@@ -587,7 +560,7 @@ static void run(struct api *api, struct http_req *req, const struct store_workfl
 	pb_auto_arena arena;
 
 	pb_arena_init(&arena, RESULT_ARENA_BYTES);
-	if (!run_key(req, wf->id, &r))
+	if (!api_accept_key(req, "run", wf->id, &r))
 		return;
 	if (!write_trigger(data, &trigger)) {
 		http_reply_fail(req, PB_E_TOO_LARGE, "request.too_large", "the data is too large");

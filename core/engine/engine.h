@@ -141,9 +141,12 @@ enum pb_status engine_decide(struct engine *e, struct pb_uuid tenant, struct pb_
 			     const char *step, enum engine_decision decision,
 			     struct pb_slice output, struct pb_err *err) pb_must_check;
 
-/* A new execution that keeps the committed results. PB_E_CONFLICT execution.not_final. */
-enum pb_status engine_retry(struct engine *e, struct pb_uuid tenant, struct pb_uuid execution,
-			    struct pb_slice from_step, struct pb_uuid *ret_id,
+/*
+ * A new execution that keeps the committed results. Of @req only tenant, retry_from and the idempotency key are read.
+ * Errors: PB_E_NOT_FOUND execution.not_found, PB_E_CONFLICT execution.not_final, and engine_accept's.
+ */
+enum pb_status engine_retry(struct engine *e, struct pb_uuid execution,
+			    const struct engine_accept_request *req, struct engine_accepted *ret,
 			    struct pb_err *err) pb_must_check;
 
 /* ---- notices from outside ---- */

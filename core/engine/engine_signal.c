@@ -124,32 +124,28 @@ enum pb_status engine_decide(struct engine *e, struct pb_uuid tenant, struct pb_
 			  pb_slice(pb_buf_str(&body), body.len), err);
 }
 
-enum pb_status engine_retry(struct engine *e, struct pb_uuid tenant, struct pb_uuid execution,
-			    struct pb_slice from_step, struct pb_uuid *ret_id, struct pb_err *err)
+enum pb_status engine_retry(struct engine *e, struct pb_uuid execution,
+			    const struct engine_accept_request *req, struct engine_accepted *ret,
+			    struct pb_err *err)
 {
-	struct engine_accepted accepted;
+	struct engine_accept_request r = *req;
 	struct store_execution *x;
 	pb_auto_arena arena;
 	enum pb_status st;
 
 	pb_arena_init(&arena, VIEW_ARENA_BYTES);
-	st = store_execution_get(e->cfg.api_pool, tenant, execution, &arena, &x, err);
+	st = store_execution_get(e->cfg.api_pool, r.tenant, execution, &arena, &x, err);
 	if (st != PB_OK)
 		return st;
 	if (!model_execution_status_is_final(x->status))
 		return pb_err_set(err, PB_E_CONFLICT, "execution.not_final",
 				  "the execution has not ended yet: cancel it first or wait");
-	st = engine_accept(e,
-			   &(struct engine_accept_request){.tenant = tenant,
-							   .workflow = x->workflow_id,
-							   .version = x->workflow_version,
-							   .trigger = x->trigger,
-							   .retry_of = execution,
-							   .retry_from = from_step},
-			   &arena, &accepted, err);
-	if (st == PB_OK)
-		*ret_id = accepted.id;
-	return st;
+	r.workflow = x->workflow_id;
+	r.version = x->workflow_version;
+	r.trigger = x->trigger;
+	r.retry_of = execution;
+	r.wait_us = 0;
+	return engine_accept(e, &r, &arena, ret, err);
 }
 
 uint32_t engine_connectors_ready(struct engine *e)

@@ -90,6 +90,24 @@ class CrashPoints(unittest.TestCase):
         self.assertEqual(violations, [])
         self.assertEqual({n: s for n, s in results.items() if s != CRASHED}, {}, "these points were not hit")
 
+    def test_retry__keeps_its_results_when_the_host_dies_before_writing_any(self):
+        sink = self.world.sink
+        wf = harness.Workflow(self.host.client(), [
+            harness.http_step("first", sink.url + "/kept"),
+            harness.http_step("second", sink.url + "/bad?status=400", method="PUT")])
+        old = wf.run({})
+        self.assertEqual(old["status"], "failed")
+        self.host.stop()
+        self.host.start(allow_crash_points="true", crash_at="engine.load.kept:1")
+        again = self.host.client().post(f"executions/{old['id']}/retry", {}).data["execution_id"]
+        self.assertEqual(self.host.process.wait(20 * harness.PATIENCE), CRASHED)
+        self.host.start()
+        new = harness.wait_execution(self.host.client(), again)
+        self.assertEqual(new["recoveries"], 1)
+        self.assertEqual(harness.step(new, "first")["status"], "succeeded")
+        self.assertEqual(harness.step(new, "second")["status"], "failed")
+        self.assertEqual(len(sink.requests("/kept")), 1, "a finished call was made again")
+
 
 if __name__ == "__main__":
     harness.main()

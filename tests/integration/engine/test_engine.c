@@ -451,30 +451,82 @@ START_TEST(decision__without_an_output_is_null)
 }
 END_TEST
 
+/* @idem "" = none */
+static enum pb_status retry(struct pb_uuid id, const char *from, const char *idem,
+			    struct engine_accepted *ret)
+{
+	struct engine_accept_request req = {.tenant = host->tenant,
+					    .retry_from = pb_slice_str(*from ? from : NULL)};
+	struct pb_err err = PB_ERR_INIT;
+
+	if (*idem) {
+		req.idempotency_scope = PB_SLICE("retry");
+		memcpy(req.idempotency_key_hash, idem, strlen(idem));
+	}
+	return engine_retry(engine, id, &req, ret, &err);
+}
+
+/* Cancelled while nobody knew whether the call had arrived: repeating the execution is no decision. */
+START_TEST(retry_of__does_not_call_what_is_unknown)
+{
+	struct pb_uuid id = accepted(workflow("{'id':'a','type':'action','action':"
+					      "'odd.post_then_crash','with':{'url':'%s/ok'}}",
+					      ""));
+	struct engine_accepted again;
+	struct pb_err err = PB_ERR_INIT;
+
+	(void)await(id, MODEL_EXECUTION_WAITING);
+	ck_assert_int_eq(engine_cancel(engine, host->tenant, id, &err), PB_OK);
+	(void)await(id, MODEL_EXECUTION_CANCELLED);
+	ck_assert_uint_eq(upstream_requests(), 1);
+	ck_assert_int_eq(retry(id, "", "", &again), PB_OK);
+	(void)await(again.id, MODEL_EXECUTION_WAITING);
+	ck_assert_uint_eq(upstream_requests(), 1);
+	ck_assert_int_eq(step(again.id, "a")->status, MODEL_STEP_OUTCOME_UNKNOWN);
+	ck_assert_int_eq(engine_decide(engine, host->tenant, again.id, "a",
+				       ENGINE_DECISION_MARK_SUCCEEDED, pb_slice(NULL, 0), &err),
+			 PB_OK);
+	(void)await(again.id, MODEL_EXECUTION_SUCCEEDED);
+	ck_assert_uint_eq(upstream_requests(), 1);
+}
+END_TEST
+
+START_TEST(retry_of__once_for_a_key)
+{
+	struct pb_uuid id = accepted(
+		workflow("{'id':'b','type':'action','action':'odd.fail','with':{'status':6}}", ""));
+	struct engine_accepted first, second, other;
+
+	(void)await(id, MODEL_EXECUTION_FAILED);
+	ck_assert_int_eq(retry(id, "", "k1", &first), PB_OK);
+	ck_assert_int_eq(retry(id, "", "k1", &second), PB_OK);
+	ck_assert_int_eq(retry(id, "", "k2", &other), PB_OK);
+	ck_assert(!first.duplicate && second.duplicate && !other.duplicate);
+	ck_assert(pb_uuid_eq(first.id, second.id) && !pb_uuid_eq(first.id, other.id));
+	(void)await(first.id, MODEL_EXECUTION_FAILED);
+	(void)await(other.id, MODEL_EXECUTION_FAILED);
+}
+END_TEST
+
 START_TEST(retry_of__keeps_what_had_succeeded)
 {
 	struct pb_uuid id = accepted(workflow(POST("a") ",{'id':'b','type':'action','action':"
 							"'odd.fail','with':{'status':6}}",
-					      "")),
-		       again, whole;
-	struct pb_err err = PB_ERR_INIT;
+					      ""));
+	struct engine_accepted again, whole;
 
 	(void)await(id, MODEL_EXECUTION_FAILED);
 	ck_assert_uint_eq(upstream_requests(), 1);
-	ck_assert_int_eq(engine_retry(engine, host->tenant, id, pb_slice(NULL, 0), &again, &err),
-			 PB_OK);
-	(void)await(again, MODEL_EXECUTION_FAILED);
+	ck_assert_int_eq(retry(id, "", "", &again), PB_OK);
+	(void)await(again.id, MODEL_EXECUTION_FAILED);
 	ck_assert_uint_eq(upstream_requests(), 1);
-	ck_assert_int_eq(step(again, "a")->status, MODEL_STEP_SUCCEEDED);
-	ck_assert(pb_slice_eq(step(again, "a")->output, step(id, "a")->output));
+	ck_assert_int_eq(step(again.id, "a")->status, MODEL_STEP_SUCCEEDED);
+	ck_assert(pb_slice_eq(step(again.id, "a")->output, step(id, "a")->output));
 	/* from the first step: that call is wanted again */
-	ck_assert_int_eq(engine_retry(engine, host->tenant, id, PB_SLICE("a"), &whole, &err),
-			 PB_OK);
-	(void)await(whole, MODEL_EXECUTION_FAILED);
+	ck_assert_int_eq(retry(id, "a", "", &whole), PB_OK);
+	(void)await(whole.id, MODEL_EXECUTION_FAILED);
 	ck_assert_uint_eq(upstream_requests(), 2);
-	ck_assert_int_eq(
-		engine_retry(engine, host->tenant, pb_uuid7(), pb_slice(NULL, 0), &again, &err),
-		PB_E_NOT_FOUND);
+	ck_assert_int_eq(retry(pb_uuid7(), "", "", &again), PB_E_NOT_FOUND);
 }
 END_TEST
 
@@ -583,6 +635,8 @@ static Suite *engine_suite(void)
 	tcase_add_test(tc, decision__a_person_says_what_happened);
 	tcase_add_test(tc, decision__without_an_output_is_null);
 	tcase_add_test(tc, retry_of__keeps_what_had_succeeded);
+	tcase_add_test(tc, retry_of__does_not_call_what_is_unknown);
+	tcase_add_test(tc, retry_of__once_for_a_key);
 	tcase_add_test(tc, database__killed_and_back_loses_nothing);
 	tcase_add_test(tc, stop__in_the_middle_leaves_it_to_another);
 	suite_add_tcase(s, tc);
