@@ -565,6 +565,18 @@ void engine_core_keep_step(struct engine_core *core, uint16_t step,
 	touch(core, step, true);
 }
 
+void engine_core_close(struct engine_core *core)
+{
+	PB_ASSERT(!core->started);
+	for (uint16_t i = 0; i < core->plan->n_steps; i++) {
+		struct engine_core_step *s = &core->steps[i];
+
+		if (s->row.status == MODEL_STEP_RETRYING || s->row.status == MODEL_STEP_WAITING)
+			set_status(core, i, MODEL_STEP_CANCELLED, ENGINE_PORT_NONE);
+		s->written = s->dirty;
+	}
+}
+
 struct engine_core_row engine_core_stored_row(const struct engine_core *core, uint16_t step)
 {
 	const struct engine_core_step *s = &core->steps[step];

@@ -201,6 +201,11 @@ void engine_core_keep_step(struct engine_core *core, uint16_t step,
 void engine_core_event(struct engine_core *core, const struct engine_core_event *ev,
 		       struct engine_core_cmds *out);
 /*
+ * The execution ends as it stands, before EV_START: an intent shows as outcome_unknown, what waited is cancelled, and
+ * `written` marks the rows for the shell.
+ */
+void engine_core_close(struct engine_core *core);
+/*
  * What of a step goes into its row now. `running` is written for intents only, because that is what R4 reads it as:
  * an attempt of a repeatable call that is under way, or one not yet prepared, is written as about to be retried.
  */

@@ -14,6 +14,8 @@
 #include "base/base.h"
 
 #define TIMER_MAX_US (30 * PB_USEC_PER_SEC)
+/* An execution that ends its host each time must end itself; innocents meet far fewer deaths in a row. */
+#define STRIKES_MAX 16
 
 struct engine_run *run_new(struct engine *e, const struct store_lease *lease,
 			   const struct store_claimed *c, int64_t lease_until_us,
@@ -36,6 +38,7 @@ struct engine_run *run_new(struct engine *e, const struct store_lease *lease,
 	r->created_at_us = c->created_at;
 	r->started_at_us = c->started_at ? c->started_at : c->now;
 	r->has_signal = c->has_signal;
+	r->strikes = c->strikes;
 	r->trigger_block = pb_xmemdup(c->trigger.p, c->trigger.len);
 	r->trigger_text = pb_slice(r->trigger_block, c->trigger.len);
 	pb_arena_init(&r->arena, RUN_ARENA_BYTES);
@@ -177,6 +180,13 @@ static void begin(struct engine_run *r)
 	}
 	if (!run_load(r))
 		return;
+	if (r->strikes >= STRIKES_MAX) {
+		run_fail_whole(
+			r, "execution.recovered_too_often",
+			"it was taken over many times in a row without any progress; whoever ran "
+			"it ended each time");
+		return;
+	}
 	r->begun = true;
 	if (r->has_signal)
 		run_take_signals(r); /* before the start: what waits for them would park at once */

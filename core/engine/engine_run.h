@@ -89,6 +89,7 @@ struct engine_run {
 	int32_t workflow_version;
 	char *retry_from;
 	int64_t seed, created_at_us, started_at_us;
+	int32_t strikes;
 	bool has_signal;
 	struct pb_slice trigger_text;
 	char *trigger_block; /* owns trigger_text */

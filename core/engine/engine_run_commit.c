@@ -228,9 +228,16 @@ void run_release(struct engine_run *r, int64_t delay_us)
 
 void run_fail_whole(struct engine_run *r, const char *code, const char *message)
 {
+	struct store_finish f = {.lease = r->lease, .status = MODEL_EXECUTION_FAILED};
+	pb_autofree struct store_step *rows = NULL;
 	pb_auto_buf text = PB_BUF_INIT;
 	struct pb_jw w;
 
+	if (r->core.plan) {
+		engine_core_close(&r->core);
+		f.n_steps = collect_rows(r, &rows);
+		f.steps = rows;
+	}
 	pb_jw_init(&w, &text);
 	pb_jw_object(&w);
 	pb_jw_key(&w, "code");
@@ -239,9 +246,8 @@ void run_fail_whole(struct engine_run *r, const char *code, const char *message)
 	pb_jw_str(&w, message);
 	pb_jw_end(&w);
 	r->error = pb_slice(pb_arena_memdup(&r->errors, pb_buf_str(&text), text.len), text.len);
-	submit_finish(r, &(struct store_finish){.lease = r->lease,
-						.status = MODEL_EXECUTION_FAILED,
-						.error = pb_slice(pb_buf_str(&text), text.len)});
+	f.error = r->error;
+	submit_finish(r, &f);
 }
 
 /* ---- the lease ---- */

@@ -16,6 +16,8 @@
 PB_LOG_TOPIC("engine.sweep");
 
 #define SWEEP_LIMIT 500
+/* Of one kind of work before the others have their turn, twice a second. */
+#define BITES_MAX 20
 /* Queued rows are looked at this often even when the queue claims to hold messages. */
 #define SWEEP_ALL_EVERY_US (30 * PB_USEC_PER_SEC)
 #define UPKEEP_EVERY_US    (10 * PB_USEC_PER_MIN)
@@ -27,6 +29,7 @@ struct sweeper {
 	struct store_leader *leader;
 	int64_t all_at_us, upkeep_at_us;
 	bool loss_hint;
+	bool purged;                          /* the last upkeep left nothing over */
 	struct store_swept rows[SWEEP_LIMIT]; /* 20 KB: not on a stack */
 };
 
@@ -73,47 +76,66 @@ static bool is_stopping(struct engine *e)
 	return stop;
 }
 
-static void sweep(struct sweeper *s)
+/* One bite; *ret_n rows of it. */
+static bool sweep_bite(struct sweeper *s, bool queued, int *ret_n)
 {
 	struct engine *e = s->engine;
-	bool queued = want_queued(s, pb_mono_us());
 	struct pb_err err = PB_ERR_INIT;
-	int n;
 
-	do {
-		if (store_sweep(e->cfg.engine_pool, SWEEP_LIMIT, queued, e->cfg.redispatch_after_us,
-				s->rows, &n, &err) != PB_OK) {
-			pb_log(PB_LOG_WARN, "sweep failed, retrying",
+	if (store_sweep(e->cfg.engine_pool, SWEEP_LIMIT, queued, e->cfg.redispatch_after_us,
+			s->rows, ret_n, &err) != PB_OK) {
+		pb_log(PB_LOG_WARN, "sweep failed, retrying", PB_KV_STR("error.code", err.code));
+		return false;
+	}
+	CRASHPOINT("engine.sweep.committed");
+	for (int i = 0; i < *ret_n; i++)
+		bus_publish_exec(e->cfg.bus, s->rows[i].tenant_id, s->rows[i].id,
+				 s->rows[i].dispatch, NULL, NULL);
+	count(e, s->rows, *ret_n);
+	return true;
+}
+
+/* False when there may be more. However much is due, the sweeper comes back to its other work. */
+static bool sweep(struct sweeper *s, bool queued)
+{
+	int n = SWEEP_LIMIT;
+
+	for (int bite = 0; bite < BITES_MAX && n == SWEEP_LIMIT; bite++) {
+		if (is_stopping(s->engine) || !sweep_bite(s, queued, &n))
+			return true;
+	}
+	return n < SWEEP_LIMIT;
+}
+
+/* Small bites: each is one transaction. False when there may be more. */
+static bool purge(struct sweeper *s)
+{
+	struct pb_err err = PB_ERR_INIT;
+	int n = PURGE_LIMIT;
+
+	for (int bite = 0; bite < BITES_MAX / 4 && n == PURGE_LIMIT; bite++) {
+		if (store_expired_purge(s->engine->cfg.engine_pool, PURGE_LIMIT, &n, &err) !=
+		    PB_OK) {
+			pb_log(PB_LOG_WARN, "what has expired is not purged, retrying later",
 			       PB_KV_STR("error.code", err.code));
-			return;
+			return true;
 		}
-		CRASHPOINT("engine.sweep.committed");
-		for (int i = 0; i < n; i++)
-			bus_publish_exec(e->cfg.bus, s->rows[i].tenant_id, s->rows[i].id,
-					 s->rows[i].dispatch, NULL, NULL);
-		count(e, s->rows, n);
-	} while (n == SWEEP_LIMIT && !is_stopping(e));
+	}
+	return n < PURGE_LIMIT;
 }
 
 static void upkeep(struct sweeper *s)
 {
 	struct store_partition_report report;
 	struct pb_err err = PB_ERR_INIT;
-	int n;
 
-	s->upkeep_at_us = pb_mono_us() + UPKEEP_EVERY_US;
-	if (store_partitions_maintain(s->engine->cfg.engine_pool, PARTITIONS_AHEAD,
+	if (s->purged &&
+	    store_partitions_maintain(s->engine->cfg.engine_pool, PARTITIONS_AHEAD,
 				      (int)s->engine->cfg.keep_days, &report, &err) != PB_OK)
 		pb_log(PB_LOG_WARN, "partitions not maintained, retrying later",
 		       PB_KV_STR("error.code", err.code), PB_KV_STR("error.message", err.msg));
-	do { /* small bites: each is one transaction */
-		if (store_expired_purge(s->engine->cfg.engine_pool, PURGE_LIMIT, &n, &err) !=
-		    PB_OK) {
-			pb_log(PB_LOG_WARN, "expired keys not purged, retrying later",
-			       PB_KV_STR("error.code", err.code));
-			return;
-		}
-	} while (n == PURGE_LIMIT && !is_stopping(s->engine));
+	s->purged = purge(s);
+	s->upkeep_at_us = pb_mono_us() + (s->purged ? UPKEEP_EVERY_US : 0);
 }
 
 static void set_leading(struct engine *e, bool leading)
@@ -143,6 +165,7 @@ void *engine_sweep_main(void *arg)
 	struct pb_err err = PB_ERR_INIT;
 
 	s->engine = arg;
+	s->purged = true;
 	PB_CHECK_MAGIC(s->engine, ENGINE_MAGIC);
 	if (store_leader_new(s->engine->cfg.leader_url, &leader, &err) != PB_OK) {
 		pb_log(PB_LOG_ERROR, "no sweeper", PB_KV_STR("error.code", err.code),
@@ -157,7 +180,9 @@ void *engine_sweep_main(void *arg)
 			continue;
 		if (pb_mono_us() >= s->upkeep_at_us)
 			upkeep(s);
-		sweep(s);
+		(void)sweep(s, false); /* the rest with the next tick */
+		if (want_queued(s, pb_mono_us()) && !sweep(s, true))
+			s->loss_hint = true; /* goes on there */
 	} while (!pause_or_stop(s->engine));
 	return NULL;
 }

@@ -45,7 +45,7 @@ static const char checkpoint_sql[] =
 		    " OR e.signals > r.consumed THEN 1 ELSE 0 END,"
 		    " signals = CASE WHEN e.last_write = r.nonce THEN e.signals ELSE "
 		    "greatest(e.signals - r.consumed, 0) END,"
-		    " last_write = r.nonce"
+		    " strikes = 0, last_write = r.nonce"
 		    " FROM r WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND e.lease_epoch = "
 		    "r.epoch"
 		    " AND e.lease_owner = r.owner AND (e.status = " STORE_RUNNING

@@ -14,6 +14,8 @@ static const char claim_sql[] =
 	" $7::int8[]) AS t(o, rep, tenant_id, id, owner, token, lease)),"
 	" c AS (UPDATE execution e SET status = " STORE_RUNNING ", wait_reason = 0,"
 	" lease_epoch = e.lease_epoch + CASE WHEN e.lease_token = r.token THEN 0 ELSE 1 END,"
+	" strikes = e.strikes + CASE WHEN e.status = " STORE_RUNNING
+	" AND e.lease_token <> r.token THEN 1 ELSE 0 END,"
 	" lease_owner = r.owner, lease_token = r.token, started_at = coalesce(e.started_at, now()),"
 	" due_at = now() + r.lease * interval '1 us'"
 	" FROM r WHERE e.tenant_id = r.tenant_id AND e.id = r.id AND (e.status = " STORE_QUEUED
@@ -24,7 +26,7 @@ static const char claim_sql[] =
 	"retry_of, retry_from, seed,"
 	" CASE WHEN trigger_ref IS NULL THEN trigger_data ELSE payload_data(tenant_id, id, "
 	"trigger_ref) END,"
-	" signals > 0, created_at, started_at, now() FROM c";
+	" signals > 0, created_at, started_at, now(), strikes FROM c";
 
 static const struct pg_batch_kind claim_kind = {
 	.name = "store_claim",
@@ -64,6 +66,7 @@ static void claim_done(void *arg, const struct pg_reply *reply)
 		.created_at = pg_cell_time(c[11]),
 		.started_at = pg_cell_time(c[12]),
 		.now = pg_cell_time(c[13]),
+		.strikes = pg_cell_i16(c[14]),
 	};
 	call->done(call->arg, PG_APPLIED, &claimed, NULL);
 }

@@ -83,6 +83,7 @@ enum pb_status store_accept_submit(struct pg_writer *w, const struct store_accep
 struct store_claimed {
 	int32_t epoch; /* 1: nobody ran it before, it has no steps; > 1: store_steps_load first */
 	int32_t recoveries; /* how often a lease ran out under it */
+	int32_t strikes;    /* of those: in a row, since the last checkpoint */
 	int32_t dispatch;
 	struct pb_uuid workflow_id;
 	int32_t workflow_version;

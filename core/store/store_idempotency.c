@@ -140,8 +140,13 @@ enum pb_status store_expired_purge(struct pg_pool *engine_pool, int limit, int *
 		       "connector_kv"
 		       " WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP "
 		       "LOCKED))"
-		       " AND expires_at <= now() RETURNING 1)"
-		       " SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b)"};
+		       " AND expires_at <= now() RETURNING 1),"
+		       /* a signal that met the end of its execution: nobody will take it */
+		       " c AS (DELETE FROM execution_signal g WHERE created_at < now() - interval "
+		       "'1 h'"
+		       " AND NOT EXISTS (SELECT FROM execution e WHERE e.tenant_id = g.tenant_id"
+		       " AND e.id = g.execution_id))"
+		       " SELECT greatest((SELECT count(*) FROM a), (SELECT count(*) FROM b))"};
 	pg_auto_args args = PG_ARGS_INIT;
 	pb_autoptr(pg_result) res = NULL;
 	enum pb_status st;

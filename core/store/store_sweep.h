@@ -18,13 +18,14 @@ struct store_swept {
 };
 
 /*
- * Takes up to @limit due rows: running with a lease that ran out -> queued (one more recovery),
- * waiting and due -> queued, queued and due -> next dispatch number (only with @include_queued).
- * The next look at them is @redispatch_after_us later. Cost depends on the due rows alone. Owner:
- * @ret has room for @limit; *ret_n says how many were set. Errors:  database.* Threads:
- * [any-thread]; @pool is the engine's
+ * Takes up to @limit due rows: with @queued those that nobody has claimed yet -> next dispatch number; else running
+ * with a lease that ran out -> queued (one more recovery, one more strike) and waiting -> queued. The next look at them
+ * is @redispatch_after_us later. Cost depends on the due rows alone.
+ * Owner:   @ret has room for @limit; *ret_n says how many were set.
+ * Errors:  database.*
+ * Threads: [any-thread]; @pool is the engine's
  */
-enum pb_status store_sweep(struct pg_pool *pool, int limit, bool include_queued,
+enum pb_status store_sweep(struct pg_pool *pool, int limit, bool queued,
 			   int64_t redispatch_after_us, struct store_swept *ret, int *ret_n,
 			   struct pb_err *err) pb_must_check;
 

@@ -441,7 +441,7 @@ START_TEST(sweep__takes_only_what_is_due)
 	(void)sql("UPDATE execution SET due_at = now() WHERE convert_from(trigger_data, 'UTF8') IN "
 		  "('r', 'q')"
 		  " RETURNING 1::int8");
-	ck_assert_int_eq(store_sweep(engine, 1, true, 60 * SEC, swept, &n, &err), PB_OK);
+	ck_assert_int_eq(store_sweep(engine, 10, false, 60 * SEC, swept, &n, &err), PB_OK);
 	ck_assert_int_eq(n, 1);
 	recovered += swept[0].recovered;
 	ck_assert_int_eq(store_sweep(engine, 10, true, 60 * SEC, swept, &n, &err), PB_OK);
@@ -454,6 +454,7 @@ START_TEST(sweep__takes_only_what_is_due)
 	ck_assert_int_eq(sync_checkpoint(writer, &c, &w), PG_NOT_APPLIED);
 	ck_assert_int_eq(claimed(running.id).epoch, 2);
 	ck_assert_int_eq(w.claimed.recoveries, 1);
+	ck_assert_int_eq(w.claimed.strikes, 1);
 	ck_assert_int_eq(get(queued)->dispatch, 2);
 	ck_assert_int_eq(get(later)->dispatch, 1);
 	ck_assert_int_eq(store_live_counts(engine, counts, &err), PB_OK);
