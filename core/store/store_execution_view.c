@@ -132,6 +132,22 @@ static const struct pg_stmt list_stmt = {
 	.replan = true,
 };
 
+/* What still lives is in the small table only: its list must not cost a look at the past. */
+static const struct pg_stmt live_list_stmt = {
+	.name = "store_execution_list_live",
+	.sql = "SELECT " LIVE_COLS " FROM execution" LIST_WHERE " ORDER BY id DESC LIMIT $6",
+	.replan = true,
+};
+
+static bool is_live_only(const struct store_execution_filter *f)
+{
+	for (size_t i = 0; i < f->n_statuses; i++) {
+		if (model_execution_status_is_final((enum model_execution_status)f->statuses[i]))
+			return false;
+	}
+	return f->n_statuses > 0;
+}
+
 /* The first UUIDv7 of a time. */
 static struct pb_uuid uuid_floor(int64_t us)
 {
@@ -167,7 +183,7 @@ static enum pb_status list_window(struct pg_tx *tx, struct pb_uuid tenant_id,
 	else
 		pg_arg_i16s_null(&args);
 	pg_arg_i64(&args, limit);
-	st = pg_tx_query(tx, &list_stmt, &args, &res, err);
+	st = pg_tx_query(tx, is_live_only(f) ? &live_list_stmt : &list_stmt, &args, &res, err);
 	if (st)
 		return st;
 	for (int i = 0; i < pg_rows(res); i++)
@@ -196,8 +212,8 @@ static enum pb_status list_walk(struct pg_tx *tx, struct pb_uuid tenant_id,
 		int got = 0;
 		enum pb_status st;
 
-		if (pb_uuid_cmp(lo, floor_id) < 0)
-			lo = floor_id;
+		if (is_live_only(f) || pb_uuid_cmp(lo, floor_id) < 0)
+			lo = floor_id; /* no partitions to spare there */
 		st = list_window(tx, tenant_id, f, lo, hi, want - n, arena, out + n, &got, err);
 		if (st)
 			return st;

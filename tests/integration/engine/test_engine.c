@@ -532,6 +532,25 @@ END_TEST
 
 /* ---- accidents ---- */
 
+/* As if every host that had taken it had died. */
+START_TEST(poison__comes_to_an_end)
+{
+	struct pb_uuid wf = workflow(POST("a"), ""), id;
+
+	ck_assert_int_eq(
+		pg_db_psql(db.super_url, "ALTER TABLE execution ALTER strikes SET DEFAULT 15"), 0);
+	(void)await(accepted(wf), MODEL_EXECUTION_SUCCEEDED);
+	ck_assert_uint_eq(upstream_requests(), 1);
+	ck_assert_int_eq(
+		pg_db_psql(db.super_url, "ALTER TABLE execution ALTER strikes SET DEFAULT 16"), 0);
+	id = accepted(wf);
+	ck_assert_int_eq(
+		pg_db_psql(db.super_url, "ALTER TABLE execution ALTER strikes SET DEFAULT 0"), 0);
+	(void)await(id, MODEL_EXECUTION_FAILED);
+	ck_assert_uint_eq(upstream_requests(), 1);
+}
+END_TEST
+
 static void servers(const char *action)
 {
 	char program[] = PB_SOURCE_DIR "/scripts/servers", name[] = "postgres", what[16], dir[512];
@@ -637,6 +656,7 @@ static Suite *engine_suite(void)
 	tcase_add_test(tc, retry_of__keeps_what_had_succeeded);
 	tcase_add_test(tc, retry_of__does_not_call_what_is_unknown);
 	tcase_add_test(tc, retry_of__once_for_a_key);
+	tcase_add_test(tc, poison__comes_to_an_end);
 	tcase_add_test(tc, database__killed_and_back_loses_nothing);
 	tcase_add_test(tc, stop__in_the_middle_leaves_it_to_another);
 	suite_add_tcase(s, tc);
