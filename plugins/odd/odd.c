@@ -83,13 +83,16 @@ static void nap_ms(int64_t ms)
 	(void)nanosleep(&t, NULL);
 }
 
-/* Polite: looks whether it is still wanted. */
+/* Polite: looks whether it is still wanted, but seldom enough that two thousand at once leave the processor idle. */
 OP(slow)
 {
-	int64_t left = number(host, call, "/ms", 1000);
+	int64_t left = number(host, call, "/ms", 1000), nap;
 
-	for (; left > 0 && !patchbay_cancelled(host, call); left -= 5)
-		nap_ms(left < 5 ? left : 5);
+	for (; left > 0 && !patchbay_cancelled(host, call); left -= nap) {
+		nap = left / 20 < 5 ? 5 : left / 20;
+		nap = nap > 100 ? 100 : nap;
+		nap_ms(left < nap ? left : nap);
+	}
 	if (patchbay_cancelled(host, call))
 		return patchbay_fail_with(host, call, PATCHBAY_CANCELLED, "slow: cancelled");
 	return say(host, call, "slept", "yes");
