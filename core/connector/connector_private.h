@@ -127,7 +127,7 @@ struct connector_call {
 	struct connector_connection *connection;
 	struct connector_credential_line *lines; /* rendered, wiped at the end */
 	size_t n_lines;
-	bool lines_made;
+	bool lines_made, lines_failed; /* at most one of them */
 
 	/* I/O thread */
 	enum connector_call_state state;
