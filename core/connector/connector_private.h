@@ -187,6 +187,8 @@ struct connector_runner {
 	struct connectors *owner;
 	struct connector_pool *pool;
 	struct pb_list node; /* of pool->runners, then connectors->graves */
+	struct pb_list
+		unread; /* of connectors->unread, when its turn ended before its frames did */
 	struct connector_watch on_socket, on_exit, on_output;
 	struct ipc_chan *chan;
 	struct os_process process;
@@ -249,7 +251,7 @@ struct connectors {
 	pthread_t thread;
 	int epoll_fd, null_fd;
 	struct connector_watch on_box;
-	struct pb_list calls, ended, pools, graves;
+	struct pb_list calls, ended, pools, graves, unread;
 	struct pb_list gates[CONNECTOR_BUCKETS];
 	size_t n_calls;
 };
@@ -302,6 +304,8 @@ bool connector_runner_start_call(struct connector_runner *r, struct connector_ca
 void connector_runner_remove_call(struct connector_runner *r, struct connector_call *call);
 void connector_runner_drain(struct connector_runner *r);
 void connector_runner_kill(struct connector_runner *r, enum connector_kill why);
+/* Deals with some of its frames. */
+void connector_runner_read(struct connector_runner *r);
 void connector_runner_tick(struct connector_runner *r, int64_t now_us);
 void connector_runner_free(struct connector_runner *r);
 

@@ -24,6 +24,9 @@ PB_LOG_TOPIC("connector.runner");
 #define OUTPUT_PERIOD_US (10 * PB_USEC_PER_SEC)
 #define NOBODY           65534
 #define DECODE_ARENA     ((size_t)32 << 20)
+/* what one runner may have of the I/O thread before the others have their turn */
+#define TURN_FRAMES 256
+#define TURN_US     (2 * PB_USEC_PER_MSEC)
 
 /* ---- calls of this runner ---- */
 
@@ -238,14 +241,15 @@ static void on_frame(struct connector_runner *r, const struct ipc_frame *f)
 		on_notice(r, payload, &arena);
 		break;
 	case IPC_PONG:
+		broken(r, "a PONG that nobody asked for");
 		break;
 	default:
 		on_call_frame(r, f, &arena);
 	}
 }
 
-/* Up to @max frames; false when there is nothing more to come. */
-static bool read_frames(struct connector_runner *r, size_t max)
+/* Up to @max frames, or until @until_us. True when that ended it: there may be more. */
+static bool read_frames(struct connector_runner *r, size_t max, int64_t until_us)
 {
 	struct pb_err err = PB_ERR_INIT;
 	struct ipc_frame f;
@@ -256,7 +260,7 @@ static bool read_frames(struct connector_runner *r, size_t max)
 			on_frame(r, &f);
 			break;
 		case IPC_IO_AGAIN:
-			return true;
+			return false;
 		case IPC_IO_BROKEN:
 			broken(r, err.msg);
 			return false;
@@ -264,8 +268,20 @@ static bool read_frames(struct connector_runner *r, size_t max)
 			r->closed = true;
 			return false;
 		}
+		if (pb_mono_us() >= until_us)
+			break;
 	}
-	return true;
+	return r->killed != KILL_BROKEN;
+}
+
+/*
+ * One turn. The socket's edge is used up by then and frames may lie in the channel's buffer, so what is
+ * left over is not epoll's business: the runner stands in the line for the next round.
+ */
+void connector_runner_read(struct connector_runner *r)
+{
+	if (r->state != RUNNER_DEAD && read_frames(r, TURN_FRAMES, pb_mono_us() + TURN_US))
+		pb_list_append(&r->owner->unread, &r->unread);
 }
 
 /* ---- events ---- */
@@ -279,8 +295,8 @@ static void on_socket(struct connectors *c, struct connector_watch *w, uint32_t 
 		return;
 	if (events & EPOLLOUT)
 		(void)ipc_chan_flush(r->chan);
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
-		(void)read_frames(r, SIZE_MAX);
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) && !pb_list_linked(&r->unread))
+		connector_runner_read(r);
 }
 
 static void on_exit_event(struct connectors *c, struct connector_watch *w, uint32_t events)
@@ -292,9 +308,9 @@ static void on_exit_event(struct connectors *c, struct connector_watch *w, uint3
 	(void)events;
 	if (r->state == RUNNER_DEAD)
 		return;
-	/* its last words; nothing that it asks for now is answered */
+	/* its last words, a socket's buffer of them; nothing that it asks for now is answered */
 	if (r->killed != KILL_BROKEN)
-		(void)read_frames(r, SIZE_MAX);
+		(void)read_frames(r, SIZE_MAX, INT64_MAX);
 	if (!os_process_wait(&r->process, 0, &end))
 		return;
 	r->exit = end;
@@ -525,6 +541,8 @@ struct connector_runner *connector_runner_spawn(struct connector_pool *pool, boo
 
 void connector_runner_free(struct connector_runner *r)
 {
+	if (pb_list_linked(&r->unread))
+		pb_list_remove(&r->unread);
 	os_process_done(&r->process);
 	ipc_chan_free(r->chan);
 	if (r->output >= 0)

@@ -104,6 +104,41 @@ START_TEST(garbage_frame__kills_the_runner_not_the_host)
 }
 END_TEST
 
+/* Other runners are served and its own deadline comes, however fast one writes. */
+START_TEST(flood__of_frames_has_its_turn_and_no_more)
+{
+	struct result flood, other;
+
+	start(host,
+	      &(struct ask){.action = "odd.flood",
+			    .params = "{\"what\":\"emit\"}",
+			    .timeout_us = PB_USEC_PER_SEC},
+	      &flood, NULL);
+	call(host,
+	     &(struct ask){.action = "http.request",
+			   .params = url_params(host, "/ok"),
+			   .timeout_us = 10 * PB_USEC_PER_SEC},
+	     &other);
+	ck_assert_msg(other.status == CONNECTOR_OK, "%s", other.message);
+	result_wait(&flood);
+	ck_assert_msg(flood.status == CONNECTOR_TIMEOUT, "%s", flood.message);
+	result_done(&flood);
+	result_done(&other);
+}
+END_TEST
+
+START_TEST(pong__that_nobody_asked_for_is_a_broken_protocol)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.flood", .params = "{\"what\":\"pong\",\"n\":1}"},
+	     &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
+	ck_assert_ptr_nonnull(strstr(r.message, "PONG"));
+	result_done(&r);
+}
+END_TEST
+
 /* ---- P03, P04, P07, P09, P10 ---- */
 
 static const char *const hogs[] = {
@@ -374,6 +409,8 @@ int main(void)
 			    (int)PB_ARRAY_LEN(crashes));
 	tcase_add_test(tc, crash__innocent_calls_are_repeated_unseen);
 	tcase_add_test(tc, garbage_frame__kills_the_runner_not_the_host);
+	tcase_add_test(tc, flood__of_frames_has_its_turn_and_no_more);
+	tcase_add_test(tc, pong__that_nobody_asked_for_is_a_broken_protocol);
 	tcase_add_loop_test(tc, hog__is_stopped, 0, (int)PB_ARRAY_LEN(hogs));
 	tcase_add_loop_test(tc, attack__is_refused, 0, (int)PB_ARRAY_LEN(attacks));
 	tcase_add_test(tc, environment__is_empty_of_the_hosts);
