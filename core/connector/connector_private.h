@@ -32,6 +32,8 @@
 #define CONNECTOR_SOLO_MAX      2
 #define CONNECTOR_OUTSIDE_KILLS 16 /* of one call, then it is given back */
 #define CONNECTOR_HTTP_AT_ONCE  8  /* of one call */
+#define CONNECTOR_KV_AT_ONCE    2  /* of one call, whose one thread waits for the answer */
+#define CONNECTOR_KV_PER_HTTP   10 /* a contended compare-and-set asks often */
 #define CONNECTOR_BUCKETS       1024u
 #define CONNECTOR_LOG_BYTES     65536 /* kept for one call */
 
@@ -143,8 +145,9 @@ struct connector_call {
 	bool solo, cancel_sent, culprit, cancelled;
 	struct pb_list https;
 	uint32_t n_https, http_total;
-	enum egress_sent sent; /* worst of all requests */
-	bool unanswered;       /* an unsafe one ended without an answer */
+	uint32_t n_kv, kv_total; /* with the workers, of this epoch; of all epochs */
+	enum egress_sent sent;   /* worst of all requests */
+	bool unanswered;         /* an unsafe one ended without an answer */
 	int last_http_status;
 	int64_t last_retry_after_us;
 	struct connector_outcome outcome; /* while LEAVING */
@@ -304,6 +307,8 @@ bool connector_runner_start_call(struct connector_runner *r, struct connector_ca
 void connector_runner_remove_call(struct connector_runner *r, struct connector_call *call);
 void connector_runner_drain(struct connector_runner *r);
 void connector_runner_kill(struct connector_runner *r, enum connector_kill why);
+/* It does what no runner of ours does: killed, and @why is told. */
+void connector_runner_broken(struct connector_runner *r, const char *why);
 /* Deals with some of its frames. */
 void connector_runner_read(struct connector_runner *r);
 void connector_runner_tick(struct connector_runner *r, int64_t now_us);

@@ -61,6 +61,7 @@ static void add_call(struct connector_runner *r, struct connector_call *call)
 
 	call->id = ++r->next_id;
 	call->epoch++;
+	call->n_kv = 0; /* what an earlier runner asked for is answered to nobody */
 	call->runner = r;
 	call->state = CALL_RUNNING;
 	slot = find_slot(r, call->id);
@@ -99,7 +100,7 @@ bool connector_runner_start_call(struct connector_runner *r, struct connector_ca
 
 /* ---- frames from the runner ---- */
 
-static void broken(struct connector_runner *r, const char *why)
+void connector_runner_broken(struct connector_runner *r, const char *why)
 {
 	(void)pb_str_copy(r->notice, sizeof(r->notice), why);
 	connector_runner_kill(r, KILL_BROKEN);
@@ -118,7 +119,7 @@ static void on_result(struct connector_runner *r, struct connector_call *call,
 	struct ipc_result msg;
 
 	if (ipc_decode_result(arena, payload, &msg, &err) != PB_OK) {
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 		return;
 	}
 	out.status = CONNECTOR_OK;
@@ -139,7 +140,7 @@ static void on_fail(struct connector_runner *r, struct connector_call *call,
 	struct ipc_fail msg;
 
 	if (ipc_decode_fail(arena, payload, &msg, &err) != PB_OK) {
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 		return;
 	}
 	out.status = msg.status > IPC_OK && msg.status < IPC_STATUS_COUNT
@@ -171,7 +172,7 @@ static void on_hello(struct connector_runner *r, struct pb_slice payload, struct
 
 	if (r->state != RUNNER_STARTING || ipc_decode_hello(arena, payload, &h, &err) != PB_OK ||
 	    !hello_is_right(r, &h)) {
-		broken(r, "the HELLO is not the one that was asked for");
+		connector_runner_broken(r, "the HELLO is not the one that was asked for");
 		return;
 	}
 	r->state = RUNNER_READY;
@@ -241,7 +242,7 @@ static void on_frame(struct connector_runner *r, const struct ipc_frame *f)
 		on_notice(r, payload, &arena);
 		break;
 	case IPC_PONG:
-		broken(r, "a PONG that nobody asked for");
+		connector_runner_broken(r, "a PONG that nobody asked for");
 		break;
 	default:
 		on_call_frame(r, f, &arena);
@@ -262,7 +263,7 @@ static bool read_frames(struct connector_runner *r, size_t max, int64_t until_us
 		case IPC_IO_AGAIN:
 			return false;
 		case IPC_IO_BROKEN:
-			broken(r, err.msg);
+			connector_runner_broken(r, err.msg);
 			return false;
 		case IPC_IO_CLOSED:
 			r->closed = true;
@@ -369,7 +370,7 @@ bool connector_runner_send(struct connector_runner *r, enum ipc_type type, uint6
 	if (err.status == PB_E_UNAVAILABLE)
 		r->closed = true;
 	else
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 	return false;
 }
 
@@ -399,7 +400,7 @@ void connector_runner_tick(struct connector_runner *r, int64_t now_us)
 	switch (r->state) {
 	case RUNNER_STARTING:
 		if (now_us >= r->due_us)
-			broken(r, "no HELLO in time");
+			connector_runner_broken(r, "no HELLO in time");
 		break;
 	case RUNNER_READY:
 		if (r->n_calls == 0 &&

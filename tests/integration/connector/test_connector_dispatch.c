@@ -139,6 +139,18 @@ START_TEST(pong__that_nobody_asked_for_is_a_broken_protocol)
 }
 END_TEST
 
+/* Each question costs the host memory until a worker has dealt with it. */
+START_TEST(flood__of_stored_values_is_a_broken_protocol)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.flood", .params = "{\"what\":\"kv\"}"}, &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
+	ck_assert_ptr_nonnull(strstr(r.message, "before it was answered"));
+	result_done(&r);
+}
+END_TEST
+
 /* ---- P03, P04, P07, P09, P10 ---- */
 
 static const char *const hogs[] = {
@@ -411,6 +423,7 @@ int main(void)
 	tcase_add_test(tc, garbage_frame__kills_the_runner_not_the_host);
 	tcase_add_test(tc, flood__of_frames_has_its_turn_and_no_more);
 	tcase_add_test(tc, pong__that_nobody_asked_for_is_a_broken_protocol);
+	tcase_add_test(tc, flood__of_stored_values_is_a_broken_protocol);
 	tcase_add_loop_test(tc, hog__is_stopped, 0, (int)PB_ARRAY_LEN(hogs));
 	tcase_add_loop_test(tc, attack__is_refused, 0, (int)PB_ARRAY_LEN(attacks));
 	tcase_add_test(tc, environment__is_empty_of_the_hosts);
