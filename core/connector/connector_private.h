@@ -199,6 +199,7 @@ struct connector_runner {
 	int output;          /* read end of stdout and stderr */
 	enum connector_kill killed;
 	bool solo;
+	bool ended;  /* its process has; what it still had to say is being read */
 	bool closed; /* its end of the socket is gone, its death is on the way */
 	uint64_t next_id, n_total;
 	struct pb_list calls;

@@ -195,13 +195,19 @@ static void on_notice(struct connector_runner *r, struct pb_slice payload, struc
 		(void)pb_str_printf(r->notice, sizeof(r->notice), "%s: %s", msg.code, msg.message);
 }
 
+/* Questions of a process that is gone or about to be: nobody would read the answer. */
+static bool is_late(const struct connector_runner *r, uint16_t type)
+{
+	return (r->ended || r->killed != KILL_NONE) && type >= IPC_HTTP_REQUEST;
+}
+
 static void on_call_frame(struct connector_runner *r, const struct ipc_frame *f,
 			  struct pb_arena *arena)
 {
 	struct pb_slice payload = pb_slice(f->payload, f->head.payload_bytes);
 	struct connector_call *call = *find_slot(r, f->head.call_id);
 
-	if (!call)
+	if (!call || is_late(r, f->head.type))
 		return; /* it ended meanwhile */
 	switch (f->head.type) {
 	case IPC_RESULT:
@@ -309,6 +315,7 @@ static void on_exit_event(struct connectors *c, struct connector_watch *w, uint3
 	(void)events;
 	if (r->state == RUNNER_DEAD)
 		return;
+	r->ended = true;
 	/* its last words, a socket's buffer of them; nothing that it asks for now is answered */
 	if (r->killed != KILL_BROKEN)
 		(void)read_frames(r, SIZE_MAX, INT64_MAX);
