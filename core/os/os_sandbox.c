@@ -150,6 +150,7 @@ static enum pb_status set_limits(const struct os_sandbox *box, bool own_user_ns,
 		{RLIMIT_MEMLOCK, 64u << 10},
 		{RLIMIT_MSGQUEUE, 0},
 		{RLIMIT_SIGPENDING, 64},
+		{RLIMIT_STACK, 8u << 20},
 #ifndef PB_SANITIZED
 		{RLIMIT_DATA, box->data_bytes},
 #endif

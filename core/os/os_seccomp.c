@@ -335,7 +335,7 @@ static int add_socket(scmp_filter_ctx ctx, int control_fd)
 }
 
 /*
- * Private memory only (shared pages are not counted by RLIMIT_DATA). Executable pages: in stage 1
+ * Private memory only (neither shared pages nor stacks are counted by RLIMIT_DATA). Executable pages: in stage 1
  * from files, as the loader maps them; in stage 2 never.
  */
 static int add_memory(scmp_filter_ctx ctx, int stage)
@@ -343,8 +343,14 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 	const struct scmp_arg_cmp exec_anon[] = {
 		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC),
 		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)};
-	const struct scmp_arg_cmp data[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-					    SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_PRIVATE)};
+	const struct scmp_arg_cmp data[] = {
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_GROWSDOWN, MAP_PRIVATE)};
+	/* counted as a stack, by RLIMIT_STACK, and each of them anew */
+	const struct scmp_arg_cmp grows[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+					     SCMP_A3_64(SCMP_CMP_MASKED_EQ,
+							MAP_TYPE | MAP_GROWSDOWN,
+							MAP_PRIVATE | MAP_GROWSDOWN)};
 	const struct scmp_arg_cmp text[] = {
 		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC),
 		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_PRIVATE)};
@@ -353,6 +359,8 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 	int rc;
 
 	rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, data);
+	if (rc == 0)
+		rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2, grows);
 	if (rc == 0)
 		rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2, shared);
 	if (rc == 0 && stage == 1) {
