@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -309,13 +310,27 @@ static int add_threads(scmp_filter_ctx ctx)
 	if (rc == 0)
 		rc = add1(ctx, EPERM_ACTION, SCMP_SYS(clone),
 			  SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-	/* abort() and raise() */
-	if (rc == 0)
-		rc = add1(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-			  SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	if (rc == 0)
-		rc = add1(ctx, EPERM_ACTION, SCMP_SYS(tgkill),
-			  SCMP_A0_64(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	return rc;
+}
+
+/*
+ * A process may end itself by abort() and do what glibc does with its own two (cancel, setxid). With any
+ * other signal it would tell a tale: SIGKILL looks like an administrator's, SIGSTOP like a hang.
+ */
+static int add_signals(scmp_filter_ctx ctx)
+{
+	static const int own[] = {SIGABRT, 32, 33};
+	const struct scmp_arg_cmp self = SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	int rc;
+
+	rc = add1(ctx, EPERM_ACTION, SCMP_SYS(tgkill),
+		  SCMP_A0_64(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	for (size_t i = 0; i < PB_ARRAY_LEN(own) && rc == 0; i++) {
+		const struct scmp_arg_cmp args[] = {self,
+						    SCMP_A2_32(SCMP_CMP_EQ, (scmp_datum_t)own[i])};
+
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, args);
+	}
 	return rc;
 }
 
@@ -453,6 +468,8 @@ static int add_rules(scmp_filter_ctx ctx, int stage, int control_fd)
 		rc = add_all(ctx, EPERM_ACTION, refused, PB_ARRAY_LEN(refused));
 	if (rc == 0)
 		rc = add_threads(ctx);
+	if (rc == 0)
+		rc = add_signals(ctx);
 	if (rc == 0)
 		rc = add_socket(ctx, control_fd);
 	if (rc == 0)

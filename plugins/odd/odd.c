@@ -194,6 +194,20 @@ OP(abort_now)
 	abort();
 }
 
+/* Would pass for somebody else's doing. */
+OP(raise_kill)
+{
+	(void)raise(SIGKILL);
+	return say(host, call, "still", "here");
+}
+
+/* Would pass for a hang of the whole process. */
+OP(raise_stop)
+{
+	(void)raise(SIGSTOP);
+	return say(host, call, "still", "here");
+}
+
 static volatile char sink;
 static volatile int done;
 
@@ -583,6 +597,8 @@ static const struct patchbay_operation operations[] = {
 	{"action:post_then_crash", post_then_crash},
 	{"action:post_twice", post_twice},
 	{"action:flood", flood},
+	{"action:raise_kill", raise_kill},
+	{"action:raise_stop", raise_stop},
 	{"poll:numbers", poll_numbers},
 };
 

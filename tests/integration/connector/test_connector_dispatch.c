@@ -47,8 +47,9 @@ static int only_runner(const char *id)
 #endif
 
 static const char *const crashes[] = {
-	"odd.null_write",     "odd.abort",       "odd.stack_overflow", "odd.exit",
-	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall"};
+	"odd.null_write",     "odd.abort",       "odd.stack_overflow",  "odd.exit",
+	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall", "odd.raise_kill",
+	"odd.raise_stop"};
 
 START_TEST(crash__fails_one_call_and_the_next_is_served)
 {
