@@ -367,7 +367,10 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 							MAP_TYPE | MAP_GROWSDOWN,
 							MAP_PRIVATE | MAP_GROWSDOWN)};
 	const struct scmp_arg_cmp text[] = {
-		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC),
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_PRIVATE)};
+	const struct scmp_arg_cmp written_text[] = {
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC | PROT_WRITE),
 		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_PRIVATE)};
 	const struct scmp_arg_cmp shared[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 					      SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_SHARED)};
@@ -380,6 +383,9 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 		rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2, shared);
 	if (rc == 0 && stage == 1) {
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, text);
+		if (rc == 0)
+			rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2,
+						    written_text);
 		if (rc == 0)
 			rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2,
 						    exec_anon);

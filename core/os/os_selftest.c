@@ -174,6 +174,11 @@ static bool try_exec_file(void)
 	return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 4, 0));
 }
 
+static bool try_written_code(void)
+{
+	return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, 4, 0));
+}
+
 static bool try_library(void)
 {
 	return opened((int)syscall(SYS_openat, AT_FDCWD, "/usr/lib", O_RDONLY | O_DIRECTORY, 0));
@@ -210,6 +215,7 @@ static const struct {
 	{1, "shared memory", try_shared_memory},
 	{1, "memory that grows down", try_stack_memory},
 	{1, "make memory executable", try_protect},
+	{1, "map a file writable and executable", try_written_code},
 	{2, "map a file executable", try_exec_file},
 	{2, "open a library folder", try_library},
 	{2, "change the filter", try_filter},

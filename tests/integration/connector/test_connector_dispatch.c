@@ -213,6 +213,25 @@ START_TEST(environment__is_empty_of_the_hosts)
 }
 END_TEST
 
+START_TEST(sandbox__bounding_set_is_empty)
+{
+	char path[64], line[256], found[64] = "";
+	struct result r;
+	FILE *f;
+
+	call(host, &(struct ask){.action = "odd.echo"}, &r);
+	(void)pb_str_printf(path, sizeof(path), "/proc/%d/status", only_runner("odd"));
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, "Cap", 3) == 0 && strcmp(line + 8, "0000000000000000\n") != 0)
+			(void)pb_str_copy(found, sizeof(found), line);
+	(void)fclose(f);
+	ck_assert_str_eq(found, "");
+	result_done(&r);
+}
+END_TEST
+
 /* ---- effects ---- */
 
 START_TEST(effect__after_a_safe_request_none)
@@ -427,6 +446,8 @@ int main(void)
 	tcase_add_test(tc, flood__of_stored_values_is_a_broken_protocol);
 	tcase_add_loop_test(tc, hog__is_stopped, 0, (int)PB_ARRAY_LEN(hogs));
 	tcase_add_loop_test(tc, attack__is_refused, 0, (int)PB_ARRAY_LEN(attacks));
+	if (geteuid() == 0) /* others may not drop it, and cannot use it either */
+		tcase_add_test(tc, sandbox__bounding_set_is_empty);
 	tcase_add_test(tc, environment__is_empty_of_the_hosts);
 	tcase_add_test(tc, effect__after_a_safe_request_none);
 	tcase_add_test(tc, effect__after_an_unsafe_request_maybe_and_never_again);
