@@ -271,6 +271,7 @@ struct connector_counts *connector_counts_of(struct connectors *c,
 /* The call's last word. @out taken. Out of every list already. */
 void connector_call_finish(struct connector_call *call, struct connector_outcome *out);
 void connector_outcome_done(struct connector_outcome *out);
+/* Other words for the same end: what happened (died, the claim, who is charged, HTTP) stays. */
 void connector_outcome_set(struct connector_outcome *out, enum connector_status status,
 			   const char *code, const char *fmt, ...) pb_printf(4, 5);
 struct connector_call *connector_call_ref(struct connector_call *call);

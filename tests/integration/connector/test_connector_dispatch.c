@@ -304,6 +304,18 @@ START_TEST(quarantine__three_deaths_alone_for_the_tenant)
 }
 END_TEST
 
+/* Twice beside others, then alone: those count. */
+START_TEST(quarantine__of_what_hangs)
+{
+	const struct ask hang = {
+		.action = "odd.sleep", .key = "the same", .timeout_us = 100 * PB_USEC_PER_MSEC};
+
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_TIMEOUT);
+	ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_QUARANTINED);
+}
+END_TEST
+
 START_TEST(quarantine__three_tenants_for_everybody_until_lifted)
 {
 	struct pb_err err = PB_ERR_INIT;
@@ -453,6 +465,7 @@ int main(void)
 	tcase_add_test(tc, effect__after_an_unsafe_request_maybe_and_never_again);
 	tcase_add_test(tc, effect__of_a_request_under_way_is_waited_for);
 	tcase_add_test(tc, quarantine__three_deaths_alone_for_the_tenant);
+	tcase_add_test(tc, quarantine__of_what_hangs);
 	tcase_add_test(tc, quarantine__three_tenants_for_everybody_until_lifted);
 	tcase_add_test(tc, quarantine__sigkill_from_outside_never_counts);
 	tcase_add_test(tc, kill__under_load_loses_no_call);
