@@ -96,10 +96,10 @@ struct connectors_cfg {
 	int64_t runner_idle_us;      /* then it is stopped [5 min]; < 0: never */
 	int64_t call_timeout_us;     /* ceiling of one call [5 min] */
 	size_t calls_max;            /* started and not ended [10,000] */
-	size_t http_per_call;        /* requests one call may make [100] */
-	size_t result_bytes;         /* [1 MB] */
-	uint32_t workers;            /* threads for callbacks [4] */
-	bool development;            /* the runner checks thread tags, errors carry more detail */
+	size_t http_per_call; /* requests one call may make [100]; of stored values 10 times that */
+	size_t result_bytes;  /* [1 MB] */
+	uint32_t workers;     /* threads for callbacks [4] */
+	bool development;     /* the runner checks thread tags, errors carry more detail */
 	const struct connector_override *overrides;
 	size_t n_overrides;
 	struct egress *egress; /* borrowed until connectors_free() */

@@ -37,12 +37,20 @@ void connector_outcome_set(struct connector_outcome *out, enum connector_status 
 			   const char *code, const char *fmt, ...)
 {
 	char text[512];
+	struct connector_outcome kept = {
+		.claim = out->claim,
+		.http_status = out->http_status,
+		.retry_after_us = out->retry_after_us,
+		.not_charged = out->not_charged,
+		.died = out->died,
+	};
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	connector_outcome_done(out);
+	*out = kept;
 	out->status = status;
 	out->code = code ? pb_xstrdup(code) : NULL;
 	out->message = pb_xstrdup(text);

@@ -308,9 +308,22 @@ static bool make_line(const struct connector_connection *c, const struct pb_json
 	return ok;
 }
 
+static void free_lines(struct connector_credential_line *lines, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		crypto_wipe(lines[i].value, lines[i].value_bytes);
+		free(lines[i].value);
+		free(lines[i].name);
+	}
+	free(lines);
+}
+
+/* Neither fields nor templates change while the call lives: what failed once is not tried again. */
 enum pb_status connector_connection_lines(struct connector_call *call, struct pb_err *err)
 {
 	const struct connector_credential *cred;
+	struct connector_credential_line *lines;
+	size_t n = 0, wanted;
 
 	if (call->lines_made || !call->connection)
 		return PB_OK;
@@ -318,26 +331,28 @@ enum pb_status connector_connection_lines(struct connector_call *call, struct pb
 	if (!cred)
 		return pb_err_set(err, PB_E_PRECONDITION, "connection.auth_type",
 				  "the connector no longer knows this kind of connection");
-	call->lines = pb_xcalloc(LINES_MAX, sizeof(*call->lines));
-	for (size_t i = 0; i < PB_MIN(cred->n_inject, (size_t)LINES_MAX); i++) {
-		if (!make_line(call->connection, cred->fields_json, &cred->inject[i],
-			       &call->lines[call->n_lines]))
-			return pb_err_set(err, PB_E_PRECONDITION, "connection.incomplete",
-					  "the connection lacks a field that %s needs", cred->id);
-		call->n_lines++;
+	if (call->lines_failed)
+		return pb_err_set(err, PB_E_PRECONDITION, "connection.incomplete",
+				  "the connection lacks a field that %s needs", cred->id);
+	wanted = PB_MIN(cred->n_inject, (size_t)LINES_MAX);
+	lines = pb_xcalloc(LINES_MAX, sizeof(*lines));
+	while (n < wanted &&
+	       make_line(call->connection, cred->fields_json, &cred->inject[n], &lines[n]))
+		n++;
+	if (n < wanted) {
+		free_lines(lines, n);
+		call->lines_failed = true;
+		return connector_connection_lines(call, err);
 	}
+	call->lines = lines;
+	call->n_lines = n;
 	call->lines_made = true;
 	return PB_OK;
 }
 
 void connector_connection_lines_free(struct connector_call *call)
 {
-	for (size_t i = 0; i < call->n_lines; i++) {
-		crypto_wipe(call->lines[i].value, call->lines[i].value_bytes);
-		free(call->lines[i].value);
-		free(call->lines[i].name);
-	}
-	free(call->lines);
+	free_lines(call->lines, call->n_lines);
 	call->lines = NULL;
 	call->n_lines = 0;
 }

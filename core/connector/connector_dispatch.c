@@ -186,7 +186,7 @@ static void adjust_cancelled(struct connector_call *call, struct connector_outco
 	bool over = call->cancel_sent || pb_mono_us() >= call->deadline_us - DEADLINE_SLACK_US;
 
 	if (out->status == CONNECTOR_OK ||
-	    (!call->cancel_sent && out->status != CONNECTOR_CANCELLED))
+	    (!call->cancel_sent && !call->cancelled && out->status != CONNECTOR_CANCELLED))
 		return;
 	if (call->cancelled)
 		connector_outcome_set(out, CONNECTOR_CANCELLED, NULL, "the call was cancelled");
@@ -210,7 +210,8 @@ static bool wants_again(const struct connector_call *call, const struct connecto
 {
 	return out->died && out->status == CONNECTOR_UNAVAILABLE &&
 	       call->sent != EGRESS_SENT_MAYBE && !call->cancel_sent &&
-	       !atomic_load(&call->owner->stopping) && pb_mono_us() < call->deadline_us;
+	       !atomic_load(&call->cancel_asked) && !atomic_load(&call->owner->stopping) &&
+	       pb_mono_us() < call->deadline_us;
 }
 
 void connector_dispatch_left(struct connector_call *call)
@@ -223,6 +224,9 @@ void connector_dispatch_left(struct connector_call *call)
 		redispatch(call);
 		return;
 	}
+	/* asked while the last requests were ending: there was no runner to tell */
+	if (out.died && atomic_load(&call->cancel_asked))
+		call->cancelled = true;
 	if (out.died && out.status == CONNECTOR_UNAVAILABLE && call->sent == EGRESS_SENT_MAYBE)
 		out.status = CONNECTOR_CRASHED;
 	if (call->dry_output)

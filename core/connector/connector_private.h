@@ -32,6 +32,8 @@
 #define CONNECTOR_SOLO_MAX      2
 #define CONNECTOR_OUTSIDE_KILLS 16 /* of one call, then it is given back */
 #define CONNECTOR_HTTP_AT_ONCE  8  /* of one call */
+#define CONNECTOR_KV_AT_ONCE    2  /* of one call, whose one thread waits for the answer */
+#define CONNECTOR_KV_PER_HTTP   10 /* a contended compare-and-set asks often */
 #define CONNECTOR_BUCKETS       1024u
 #define CONNECTOR_LOG_BYTES     65536 /* kept for one call */
 
@@ -127,7 +129,7 @@ struct connector_call {
 	struct connector_connection *connection;
 	struct connector_credential_line *lines; /* rendered, wiped at the end */
 	size_t n_lines;
-	bool lines_made;
+	bool lines_made, lines_failed; /* at most one of them */
 
 	/* I/O thread */
 	enum connector_call_state state;
@@ -143,8 +145,9 @@ struct connector_call {
 	bool solo, cancel_sent, culprit, cancelled;
 	struct pb_list https;
 	uint32_t n_https, http_total;
-	enum egress_sent sent; /* worst of all requests */
-	bool unanswered;       /* an unsafe one ended without an answer */
+	uint32_t n_kv, kv_total; /* with the workers, of this epoch; of all epochs */
+	enum egress_sent sent;   /* worst of all requests */
+	bool unanswered;         /* an unsafe one ended without an answer */
 	int last_http_status;
 	int64_t last_retry_after_us;
 	struct connector_outcome outcome; /* while LEAVING */
@@ -187,6 +190,8 @@ struct connector_runner {
 	struct connectors *owner;
 	struct connector_pool *pool;
 	struct pb_list node; /* of pool->runners, then connectors->graves */
+	struct pb_list
+		unread; /* of connectors->unread, when its turn ended before its frames did */
 	struct connector_watch on_socket, on_exit, on_output;
 	struct ipc_chan *chan;
 	struct os_process process;
@@ -194,6 +199,7 @@ struct connector_runner {
 	int output;          /* read end of stdout and stderr */
 	enum connector_kill killed;
 	bool solo;
+	bool ended;  /* its process has; what it still had to say is being read */
 	bool closed; /* its end of the socket is gone, its death is on the way */
 	uint64_t next_id, n_total;
 	struct pb_list calls;
@@ -249,7 +255,7 @@ struct connectors {
 	pthread_t thread;
 	int epoll_fd, null_fd;
 	struct connector_watch on_box;
-	struct pb_list calls, ended, pools, graves;
+	struct pb_list calls, ended, pools, graves, unread;
 	struct pb_list gates[CONNECTOR_BUCKETS];
 	size_t n_calls;
 };
@@ -265,6 +271,7 @@ struct connector_counts *connector_counts_of(struct connectors *c,
 /* The call's last word. @out taken. Out of every list already. */
 void connector_call_finish(struct connector_call *call, struct connector_outcome *out);
 void connector_outcome_done(struct connector_outcome *out);
+/* Other words for the same end: what happened (died, the claim, who is charged, HTTP) stays. */
 void connector_outcome_set(struct connector_outcome *out, enum connector_status status,
 			   const char *code, const char *fmt, ...) pb_printf(4, 5);
 struct connector_call *connector_call_ref(struct connector_call *call);
@@ -302,6 +309,10 @@ bool connector_runner_start_call(struct connector_runner *r, struct connector_ca
 void connector_runner_remove_call(struct connector_runner *r, struct connector_call *call);
 void connector_runner_drain(struct connector_runner *r);
 void connector_runner_kill(struct connector_runner *r, enum connector_kill why);
+/* It does what no runner of ours does: killed, and @why is told. */
+void connector_runner_broken(struct connector_runner *r, const char *why);
+/* Deals with some of its frames. */
+void connector_runner_read(struct connector_runner *r);
 void connector_runner_tick(struct connector_runner *r, int64_t now_us);
 void connector_runner_free(struct connector_runner *r);
 

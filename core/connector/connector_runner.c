@@ -24,6 +24,9 @@ PB_LOG_TOPIC("connector.runner");
 #define OUTPUT_PERIOD_US (10 * PB_USEC_PER_SEC)
 #define NOBODY           65534
 #define DECODE_ARENA     ((size_t)32 << 20)
+/* what one runner may have of the I/O thread before the others have their turn */
+#define TURN_FRAMES 256
+#define TURN_US     (2 * PB_USEC_PER_MSEC)
 
 /* ---- calls of this runner ---- */
 
@@ -58,6 +61,7 @@ static void add_call(struct connector_runner *r, struct connector_call *call)
 
 	call->id = ++r->next_id;
 	call->epoch++;
+	call->n_kv = 0; /* what an earlier runner asked for is answered to nobody */
 	call->runner = r;
 	call->state = CALL_RUNNING;
 	slot = find_slot(r, call->id);
@@ -96,7 +100,7 @@ bool connector_runner_start_call(struct connector_runner *r, struct connector_ca
 
 /* ---- frames from the runner ---- */
 
-static void broken(struct connector_runner *r, const char *why)
+void connector_runner_broken(struct connector_runner *r, const char *why)
 {
 	(void)pb_str_copy(r->notice, sizeof(r->notice), why);
 	connector_runner_kill(r, KILL_BROKEN);
@@ -115,7 +119,7 @@ static void on_result(struct connector_runner *r, struct connector_call *call,
 	struct ipc_result msg;
 
 	if (ipc_decode_result(arena, payload, &msg, &err) != PB_OK) {
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 		return;
 	}
 	out.status = CONNECTOR_OK;
@@ -136,7 +140,7 @@ static void on_fail(struct connector_runner *r, struct connector_call *call,
 	struct ipc_fail msg;
 
 	if (ipc_decode_fail(arena, payload, &msg, &err) != PB_OK) {
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 		return;
 	}
 	out.status = msg.status > IPC_OK && msg.status < IPC_STATUS_COUNT
@@ -168,7 +172,7 @@ static void on_hello(struct connector_runner *r, struct pb_slice payload, struct
 
 	if (r->state != RUNNER_STARTING || ipc_decode_hello(arena, payload, &h, &err) != PB_OK ||
 	    !hello_is_right(r, &h)) {
-		broken(r, "the HELLO is not the one that was asked for");
+		connector_runner_broken(r, "the HELLO is not the one that was asked for");
 		return;
 	}
 	r->state = RUNNER_READY;
@@ -191,13 +195,19 @@ static void on_notice(struct connector_runner *r, struct pb_slice payload, struc
 		(void)pb_str_printf(r->notice, sizeof(r->notice), "%s: %s", msg.code, msg.message);
 }
 
+/* Questions of a process that is gone or about to be: nobody would read the answer. */
+static bool is_late(const struct connector_runner *r, uint16_t type)
+{
+	return (r->ended || r->killed != KILL_NONE) && type >= IPC_HTTP_REQUEST;
+}
+
 static void on_call_frame(struct connector_runner *r, const struct ipc_frame *f,
 			  struct pb_arena *arena)
 {
 	struct pb_slice payload = pb_slice(f->payload, f->head.payload_bytes);
 	struct connector_call *call = *find_slot(r, f->head.call_id);
 
-	if (!call)
+	if (!call || is_late(r, f->head.type))
 		return; /* it ended meanwhile */
 	switch (f->head.type) {
 	case IPC_RESULT:
@@ -238,14 +248,15 @@ static void on_frame(struct connector_runner *r, const struct ipc_frame *f)
 		on_notice(r, payload, &arena);
 		break;
 	case IPC_PONG:
+		connector_runner_broken(r, "a PONG that nobody asked for");
 		break;
 	default:
 		on_call_frame(r, f, &arena);
 	}
 }
 
-/* Up to @max frames; false when there is nothing more to come. */
-static bool read_frames(struct connector_runner *r, size_t max)
+/* Up to @max frames, or until @until_us. True when that ended it: there may be more. */
+static bool read_frames(struct connector_runner *r, size_t max, int64_t until_us)
 {
 	struct pb_err err = PB_ERR_INIT;
 	struct ipc_frame f;
@@ -256,16 +267,28 @@ static bool read_frames(struct connector_runner *r, size_t max)
 			on_frame(r, &f);
 			break;
 		case IPC_IO_AGAIN:
-			return true;
+			return false;
 		case IPC_IO_BROKEN:
-			broken(r, err.msg);
+			connector_runner_broken(r, err.msg);
 			return false;
 		case IPC_IO_CLOSED:
 			r->closed = true;
 			return false;
 		}
+		if (pb_mono_us() >= until_us)
+			break;
 	}
-	return true;
+	return r->killed != KILL_BROKEN;
+}
+
+/*
+ * One turn. The socket's edge is used up by then and frames may lie in the channel's buffer, so what is
+ * left over is not epoll's business: the runner stands in the line for the next round.
+ */
+void connector_runner_read(struct connector_runner *r)
+{
+	if (r->state != RUNNER_DEAD && read_frames(r, TURN_FRAMES, pb_mono_us() + TURN_US))
+		pb_list_append(&r->owner->unread, &r->unread);
 }
 
 /* ---- events ---- */
@@ -279,8 +302,8 @@ static void on_socket(struct connectors *c, struct connector_watch *w, uint32_t 
 		return;
 	if (events & EPOLLOUT)
 		(void)ipc_chan_flush(r->chan);
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP))
-		(void)read_frames(r, SIZE_MAX);
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) && !pb_list_linked(&r->unread))
+		connector_runner_read(r);
 }
 
 static void on_exit_event(struct connectors *c, struct connector_watch *w, uint32_t events)
@@ -292,9 +315,10 @@ static void on_exit_event(struct connectors *c, struct connector_watch *w, uint3
 	(void)events;
 	if (r->state == RUNNER_DEAD)
 		return;
-	/* its last words; nothing that it asks for now is answered */
+	r->ended = true;
+	/* its last words, a socket's buffer of them; nothing that it asks for now is answered */
 	if (r->killed != KILL_BROKEN)
-		(void)read_frames(r, SIZE_MAX);
+		(void)read_frames(r, SIZE_MAX, INT64_MAX);
 	if (!os_process_wait(&r->process, 0, &end))
 		return;
 	r->exit = end;
@@ -353,7 +377,7 @@ bool connector_runner_send(struct connector_runner *r, enum ipc_type type, uint6
 	if (err.status == PB_E_UNAVAILABLE)
 		r->closed = true;
 	else
-		broken(r, err.msg);
+		connector_runner_broken(r, err.msg);
 	return false;
 }
 
@@ -383,7 +407,7 @@ void connector_runner_tick(struct connector_runner *r, int64_t now_us)
 	switch (r->state) {
 	case RUNNER_STARTING:
 		if (now_us >= r->due_us)
-			broken(r, "no HELLO in time");
+			connector_runner_broken(r, "no HELLO in time");
 		break;
 	case RUNNER_READY:
 		if (r->n_calls == 0 &&
@@ -525,6 +549,8 @@ struct connector_runner *connector_runner_spawn(struct connector_pool *pool, boo
 
 void connector_runner_free(struct connector_runner *r)
 {
+	if (pb_list_linked(&r->unread))
+		pb_list_remove(&r->unread);
 	os_process_done(&r->process);
 	ipc_chan_free(r->chan);
 	if (r->output >= 0)

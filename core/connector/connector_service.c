@@ -504,6 +504,8 @@ static void kv_ended(struct connectors *c, struct connector_msg *msg)
 	} else if (!k->put) {
 		value.body = pb_slice(k->value, k->value_bytes);
 	}
+	if (call->epoch == k->epoch)
+		call->n_kv--;
 	if (call->state == CALL_RUNNING && call->epoch == k->epoch)
 		send_value(call, k->request_id, &value);
 	connector_call_unref(call);
@@ -577,11 +579,21 @@ static struct kv_job *kv_job_new(struct connector_call *call, struct pb_slice pa
 void connector_service_kv(struct connector_call *call, uint32_t request_id, struct pb_slice payload,
 			  bool put)
 {
-	const char *why = NULL;
-	struct kv_job *k = kv_job_new(call, payload, put, &why);
-	struct ipc_value refused = {
-		.status = IPC_INVALID_INPUT, .code = "kv.refused", .message = why};
+	struct ipc_value refused = {.status = IPC_INVALID_INPUT, .code = "kv.refused"};
+	struct kv_job *k;
 
+	if (call->n_kv >= CONNECTOR_KV_AT_ONCE) {
+		connector_runner_broken(call->runner, "a call asks again before it was answered");
+		return;
+	}
+	if (++call->kv_total > CONNECTOR_KV_PER_HTTP * call->owner->cfg.http_per_call) {
+		refused.status = IPC_PERMANENT;
+		refused.code = "kv.limit";
+		refused.message = "the call asks for too many stored values";
+		send_value(call, request_id, &refused);
+		return;
+	}
+	k = kv_job_new(call, payload, put, &refused.message);
 	if (!k) {
 		send_value(call, request_id, &refused);
 		return;
@@ -598,6 +610,7 @@ void connector_service_kv(struct connector_call *call, uint32_t request_id, stru
 	k->call = connector_call_ref(call);
 	k->request_id = request_id;
 	k->epoch = call->epoch;
+	call->n_kv++;
 	k->job.run = kv_run;
 	k->msg.fn = kv_ended;
 	connector_work(call->owner, &k->job);

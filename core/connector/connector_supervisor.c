@@ -108,6 +108,8 @@ static int sleep_ms(const struct connectors *c)
 {
 	int64_t next_us = INT64_MAX, now_us = pb_mono_us();
 
+	if (!pb_list_empty(&c->unread))
+		return 0;
 	if (c->n_calls)
 		return (int)(TICK_US / PB_USEC_PER_MSEC);
 	pb_list_foreach (n, &c->pools) {
@@ -144,6 +146,19 @@ static bool asked_to_stop(struct connectors *c)
 	return stop;
 }
 
+/* A turn for each runner that had more to say than its last one allowed. */
+static void read_on(struct connectors *c)
+{
+	struct pb_list line;
+
+	pb_list_init(&line);
+	pb_list_splice(&line, &c->unread);
+	for (struct pb_list *n = pb_list_pop(&line); n; n = pb_list_pop(&line)) {
+		connector_runner_read(pb_list_entry(n, struct connector_runner, unread));
+		connector_dispatch_flush(c);
+	}
+}
+
 /* One round: events, then what they decided. */
 static int64_t round_of(struct connectors *c, int64_t tick_us)
 {
@@ -157,6 +172,7 @@ static int64_t round_of(struct connectors *c, int64_t tick_us)
 		w->fn(c, w, ev[i].events);
 		connector_dispatch_flush(c);
 	}
+	read_on(c);
 	now_us = pb_mono_us();
 	if (now_us - tick_us >= TICK_US) {
 		connector_dispatch_tick(c, now_us);
@@ -294,6 +310,7 @@ static void init_locks(struct connectors *c)
 	pb_list_init(&c->ended);
 	pb_list_init(&c->pools);
 	pb_list_init(&c->graves);
+	pb_list_init(&c->unread);
 	for (size_t i = 0; i < CONNECTOR_BUCKETS; i++)
 		pb_list_init(&c->gates[i]);
 }

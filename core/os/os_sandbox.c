@@ -93,6 +93,20 @@ static void enter_namespaces(struct os_sandbox_report *report)
 	}
 }
 
+/*
+ * What no later step could get back. Before the uid changes: that takes CAP_SETPCAP away. The change must
+ * still clear the capabilities, so NO_SETUID_FIXUP stays off.
+ */
+static enum pb_status drop_bounding_set(struct pb_err *err)
+{
+	/* EPERM: no CAP_SETPCAP, then there is nothing to give up either */
+	for (unsigned long cap = 0; cap < 64; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM && errno != EINVAL)
+			return refuse(err, "sandbox.privileges", "bounding set");
+	(void)prctl(PR_SET_SECUREBITS, 0x23); /* NOROOT, KEEP_CAPS off; both locked */
+	return PB_OK;
+}
+
 static enum pb_status become(const struct os_sandbox *box, struct pb_err *err)
 {
 	if (geteuid() != 0 && getuid() != 0)
@@ -124,12 +138,6 @@ static enum pb_status drop_capabilities(struct pb_err *err)
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const struct __user_cap_data_struct none[2] = {{0}};
 
-	/* EPERM: no CAP_SETPCAP, then there is nothing to give up either */
-	for (unsigned long cap = 0; cap < 64; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM && errno != EINVAL)
-			return refuse(err, "sandbox.privileges", "bounding set");
-	(void)prctl(PR_SET_SECUREBITS,
-		    0x2f); /* NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off; all locked */
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &head, none) != 0)
 		return refuse(err, "sandbox.privileges", "capabilities");
@@ -150,6 +158,7 @@ static enum pb_status set_limits(const struct os_sandbox *box, bool own_user_ns,
 		{RLIMIT_MEMLOCK, 64u << 10},
 		{RLIMIT_MSGQUEUE, 0},
 		{RLIMIT_SIGPENDING, 64},
+		{RLIMIT_STACK, 8u << 20},
 #ifndef PB_SANITIZED
 		{RLIMIT_DATA, box->data_bytes},
 #endif
@@ -182,7 +191,9 @@ enum pb_status os_sandbox_enter(const struct os_sandbox *box, struct os_sandbox_
 	if (task_dir_fd < 0)
 		return refuse(err, "sandbox.threads", "/proc is needed to count threads");
 	enter_namespaces(&report);
-	status = become(box, err);
+	status = drop_bounding_set(err);
+	if (status == PB_OK)
+		status = become(box, err);
 	if (status == PB_OK)
 		status = bind_to_parent(parent, err);
 	if (status == PB_OK)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -309,13 +310,27 @@ static int add_threads(scmp_filter_ctx ctx)
 	if (rc == 0)
 		rc = add1(ctx, EPERM_ACTION, SCMP_SYS(clone),
 			  SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-	/* abort() and raise() */
-	if (rc == 0)
-		rc = add1(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-			  SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	if (rc == 0)
-		rc = add1(ctx, EPERM_ACTION, SCMP_SYS(tgkill),
-			  SCMP_A0_64(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	return rc;
+}
+
+/*
+ * A process may end itself by abort() and do what glibc does with its own two (cancel, setxid). With any
+ * other signal it would tell a tale: SIGKILL looks like an administrator's, SIGSTOP like a hang.
+ */
+static int add_signals(scmp_filter_ctx ctx)
+{
+	static const int own[] = {SIGABRT, 32, 33};
+	const struct scmp_arg_cmp self = SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	int rc;
+
+	rc = add1(ctx, EPERM_ACTION, SCMP_SYS(tgkill),
+		  SCMP_A0_64(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	for (size_t i = 0; i < PB_ARRAY_LEN(own) && rc == 0; i++) {
+		const struct scmp_arg_cmp args[] = {self,
+						    SCMP_A2_32(SCMP_CMP_EQ, (scmp_datum_t)own[i])};
+
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, args);
+	}
 	return rc;
 }
 
@@ -335,7 +350,7 @@ static int add_socket(scmp_filter_ctx ctx, int control_fd)
 }
 
 /*
- * Private memory only (shared pages are not counted by RLIMIT_DATA). Executable pages: in stage 1
+ * Private memory only (neither shared pages nor stacks are counted by RLIMIT_DATA). Executable pages: in stage 1
  * from files, as the loader maps them; in stage 2 never.
  */
 static int add_memory(scmp_filter_ctx ctx, int stage)
@@ -343,10 +358,19 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 	const struct scmp_arg_cmp exec_anon[] = {
 		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC),
 		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)};
-	const struct scmp_arg_cmp data[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-					    SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_PRIVATE)};
+	const struct scmp_arg_cmp data[] = {
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_GROWSDOWN, MAP_PRIVATE)};
+	/* counted as a stack, by RLIMIT_STACK, and each of them anew */
+	const struct scmp_arg_cmp grows[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+					     SCMP_A3_64(SCMP_CMP_MASKED_EQ,
+							MAP_TYPE | MAP_GROWSDOWN,
+							MAP_PRIVATE | MAP_GROWSDOWN)};
 	const struct scmp_arg_cmp text[] = {
-		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC),
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_PRIVATE)};
+	const struct scmp_arg_cmp written_text[] = {
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC | PROT_WRITE),
 		SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE | MAP_ANONYMOUS, MAP_PRIVATE)};
 	const struct scmp_arg_cmp shared[] = {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 					      SCMP_A3_64(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_SHARED)};
@@ -354,9 +378,14 @@ static int add_memory(scmp_filter_ctx ctx, int stage)
 
 	rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, data);
 	if (rc == 0)
+		rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2, grows);
+	if (rc == 0)
 		rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2, shared);
 	if (rc == 0 && stage == 1) {
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, text);
+		if (rc == 0)
+			rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2,
+						    written_text);
 		if (rc == 0)
 			rc = seccomp_rule_add_array(ctx, EPERM_ACTION, SCMP_SYS(mmap), 2,
 						    exec_anon);
@@ -445,6 +474,8 @@ static int add_rules(scmp_filter_ctx ctx, int stage, int control_fd)
 		rc = add_all(ctx, EPERM_ACTION, refused, PB_ARRAY_LEN(refused));
 	if (rc == 0)
 		rc = add_threads(ctx);
+	if (rc == 0)
+		rc = add_signals(ctx);
 	if (rc == 0)
 		rc = add_socket(ctx, control_fd);
 	if (rc == 0)

@@ -149,6 +149,13 @@ static bool try_shared_memory(void)
 	return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 }
 
+/* A stack may grow past RLIMIT_DATA. */
+static bool try_stack_memory(void)
+{
+	return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
+}
+
 static bool try_protect(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -165,6 +172,11 @@ static bool try_protect(void)
 static bool try_exec_file(void)
 {
 	return mapped(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 4, 0));
+}
+
+static bool try_written_code(void)
+{
+	return mapped(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, 4, 0));
 }
 
 static bool try_library(void)
@@ -201,7 +213,9 @@ static const struct {
 	{1, "raise a limit", try_limits},
 	{1, "writable and executable memory", try_exec_memory},
 	{1, "shared memory", try_shared_memory},
+	{1, "memory that grows down", try_stack_memory},
 	{1, "make memory executable", try_protect},
+	{1, "map a file writable and executable", try_written_code},
 	{2, "map a file executable", try_exec_file},
 	{2, "open a library folder", try_library},
 	{2, "change the filter", try_filter},

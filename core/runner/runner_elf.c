@@ -89,6 +89,7 @@ static enum pb_status check_segments(const struct image *im, Elf64_Phdr *ret_dyn
 				     struct pb_err *err)
 {
 	bool stack = false, dynamic = false;
+	uint64_t offset;
 	Elf64_Phdr ph;
 
 	for (size_t i = 0; i < im->head.e_phnum; i++) {
@@ -104,6 +105,10 @@ static enum pb_status check_segments(const struct image *im, Elf64_Phdr *ret_dyn
 		if (ph.p_type == PT_INTERP)
 			return bad(err, "loader.type", "is a program, not a shared object");
 		if (ph.p_type == PT_DYNAMIC) {
+			/* the loader reads the last one, at its address: that must be this one */
+			if (dynamic || !file_offset(im, ph.p_vaddr, &offset) ||
+			    offset != ph.p_offset)
+				return bad(err, "loader.elf", "an unusual dynamic section");
 			dynamic = true;
 			*ret_dynamic = ph;
 		}
@@ -148,13 +153,15 @@ static enum pb_status check_dynamic(struct image *im, const Elf64_Phdr *dynamic,
 {
 	const size_t count = (size_t)(dynamic->p_filesz / sizeof(Elf64_Dyn));
 	enum pb_status status = PB_OK;
+	bool ended = false;
 	Elf64_Dyn d;
 
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < count && status == PB_OK; i++) {
 			if (!read_at(im, dynamic->p_offset + i * sizeof(d), &d, sizeof(d)))
 				return bad(err, "loader.elf", "the dynamic section is cut off");
-			if (d.d_tag == DT_NULL)
+			ended = d.d_tag == DT_NULL;
+			if (ended)
 				break;
 			if (round == 0 && d.d_tag == DT_STRTAB)
 				im->strtab = d.d_un.d_ptr;
@@ -172,6 +179,9 @@ static enum pb_status check_dynamic(struct image *im, const Elf64_Phdr *dynamic,
 			if (round == 1 && d.d_tag == DT_NEEDED)
 				status = check_needed(im, d.d_un.d_val, libraries, n, err);
 		}
+		/* the loader goes on to the end, which must be where we looked */
+		if (status == PB_OK && !ended)
+			return bad(err, "loader.elf", "the dynamic section has no end");
 	}
 	return status;
 }

@@ -197,6 +197,20 @@ OP(abort_now)
 	abort();
 }
 
+/* Would pass for somebody else's doing. */
+OP(raise_kill)
+{
+	(void)raise(SIGKILL);
+	return say(host, call, "still", "here");
+}
+
+/* Would pass for a hang of the whole process. */
+OP(raise_stop)
+{
+	(void)raise(SIGSTOP);
+	return say(host, call, "still", "here");
+}
+
 static volatile char sink;
 static volatile int done;
 
@@ -257,6 +271,63 @@ OP(double_free)
 	free(p);
 	free(q);
 	return PATCHBAY_OK;
+}
+
+static size_t frame(unsigned char *to, unsigned type, uint64_t call, const char *meta)
+{
+	const size_t n = strlen(meta);
+
+	memset(to, 0, 24);
+	to[0] = (unsigned char)(n + 4);
+	to[4] = (unsigned char)type;
+	to[8] = (unsigned char)call;
+	to[16] = type >= 32 ? 1 : 0; /* a question has a number */
+	to[20] = (unsigned char)n;
+	memcpy(to + 24, meta, n);
+	return 24 + n;
+}
+
+/* Frames past the runner, as the first call of this process; n = 0: for ever. */
+OP(flood)
+{
+	const char *what = string(host, call, "/what", "");
+	const int64_t n = number(host, call, "/n", 0);
+	static unsigned char block[65536];
+	size_t one, room = sizeof(block);
+	int64_t sent = 0;
+
+	if (strcmp(what, "pong") == 0)
+		one = frame(block, 5, 0, "");
+	else if (strcmp(what, "kv") == 0)
+		one = frame(block, 35, 1, "{\"scope\":2,\"key\":\"n\"}");
+	else if (strcmp(what, "log") == 0)
+		one = frame(block, 20, 1, "{\"level\":1,\"message\":\"again\"}");
+	else
+		one = frame(block, 21, 77, "{}");
+	if (strcmp(what, "pong") == 0)
+		one = 20, block[0] = 0;
+	for (room = one; room + one <= sizeof(block); room += one)
+		memcpy(block + room, block, one);
+	while (n == 0 || sent < n) {
+		const size_t left = n == 0 ? room : (size_t)(n - sent) * one;
+		const ssize_t k = write(3, block, left < room ? left : room);
+
+		if (k < 0 && errno != EAGAIN)
+			break;
+		if (k < 0)
+			continue;
+		if ((size_t)k % one != 0) { /* the rest of a frame that was cut */
+			size_t done_bytes = (size_t)k % one;
+
+			while (done_bytes < one) {
+				const ssize_t more = write(3, block + done_bytes, one - done_bytes);
+
+				done_bytes += more > 0 ? (size_t)more : 0;
+			}
+		}
+		sent += (k + (int64_t)one - 1) / (int64_t)one;
+	}
+	return say(host, call, "sent", "all");
 }
 
 /* ---- never ends (P02) ---- */
@@ -528,6 +599,9 @@ static const struct patchbay_operation operations[] = {
 	{"action:get_then_crash", get_then_crash},
 	{"action:post_then_crash", post_then_crash},
 	{"action:post_twice", post_twice},
+	{"action:flood", flood},
+	{"action:raise_kill", raise_kill},
+	{"action:raise_stop", raise_stop},
 	{"poll:numbers", poll_numbers},
 };
 

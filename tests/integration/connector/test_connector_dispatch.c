@@ -47,8 +47,9 @@ static int only_runner(const char *id)
 #endif
 
 static const char *const crashes[] = {
-	"odd.null_write",     "odd.abort",       "odd.stack_overflow", "odd.exit",
-	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall"};
+	"odd.null_write",     "odd.abort",       "odd.stack_overflow",  "odd.exit",
+	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall", "odd.raise_kill",
+	"odd.raise_stop"};
 
 START_TEST(crash__fails_one_call_and_the_next_is_served)
 {
@@ -101,6 +102,53 @@ START_TEST(garbage_frame__kills_the_runner_not_the_host)
 	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
 	result_done(&r);
 	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+}
+END_TEST
+
+/* Other runners are served and its own deadline comes, however fast one writes. */
+START_TEST(flood__of_frames_has_its_turn_and_no_more)
+{
+	struct result flood, other;
+
+	start(host,
+	      &(struct ask){.action = "odd.flood",
+			    .params = "{\"what\":\"emit\"}",
+			    .timeout_us = PB_USEC_PER_SEC},
+	      &flood, NULL);
+	call(host,
+	     &(struct ask){.action = "http.request",
+			   .params = url_params(host, "/ok"),
+			   .timeout_us = 10 * PB_USEC_PER_SEC},
+	     &other);
+	ck_assert_msg(other.status == CONNECTOR_OK, "%s", other.message);
+	result_wait(&flood);
+	ck_assert_msg(flood.status == CONNECTOR_TIMEOUT, "%s", flood.message);
+	result_done(&flood);
+	result_done(&other);
+}
+END_TEST
+
+START_TEST(pong__that_nobody_asked_for_is_a_broken_protocol)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.flood", .params = "{\"what\":\"pong\",\"n\":1}"},
+	     &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
+	ck_assert_ptr_nonnull(strstr(r.message, "PONG"));
+	result_done(&r);
+}
+END_TEST
+
+/* Each question costs the host memory until a worker has dealt with it. */
+START_TEST(flood__of_stored_values_is_a_broken_protocol)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.flood", .params = "{\"what\":\"kv\"}"}, &r);
+	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s", r.message);
+	ck_assert_ptr_nonnull(strstr(r.message, "before it was answered"));
+	result_done(&r);
 }
 END_TEST
 
@@ -161,6 +209,25 @@ START_TEST(environment__is_empty_of_the_hosts)
 	call(host, &(struct ask){.action = "odd.environment"}, &r);
 	ck_assert_int_eq(r.status, CONNECTOR_OK);
 	ck_assert_ptr_null(strstr(pb_buf_str(&r.output), "CANARY"));
+	result_done(&r);
+}
+END_TEST
+
+START_TEST(sandbox__bounding_set_is_empty)
+{
+	char path[64], line[256], found[64] = "";
+	struct result r;
+	FILE *f;
+
+	call(host, &(struct ask){.action = "odd.echo"}, &r);
+	(void)pb_str_printf(path, sizeof(path), "/proc/%d/status", only_runner("odd"));
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, "Cap", 3) == 0 && strcmp(line + 8, "0000000000000000\n") != 0)
+			(void)pb_str_copy(found, sizeof(found), line);
+	(void)fclose(f);
+	ck_assert_str_eq(found, "");
 	result_done(&r);
 }
 END_TEST
@@ -234,6 +301,18 @@ START_TEST(quarantine__three_deaths_alone_for_the_tenant)
 	ck_assert_int_eq(
 		status_of_call(host, &(struct ask){.action = "odd.abort", .tenant = other}),
 		CONNECTOR_CRASHED);
+}
+END_TEST
+
+/* Twice beside others, then alone: those count. */
+START_TEST(quarantine__of_what_hangs)
+{
+	const struct ask hang = {
+		.action = "odd.sleep", .key = "the same", .timeout_us = 100 * PB_USEC_PER_MSEC};
+
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_TIMEOUT);
+	ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_QUARANTINED);
 }
 END_TEST
 
@@ -374,13 +453,19 @@ int main(void)
 			    (int)PB_ARRAY_LEN(crashes));
 	tcase_add_test(tc, crash__innocent_calls_are_repeated_unseen);
 	tcase_add_test(tc, garbage_frame__kills_the_runner_not_the_host);
+	tcase_add_test(tc, flood__of_frames_has_its_turn_and_no_more);
+	tcase_add_test(tc, pong__that_nobody_asked_for_is_a_broken_protocol);
+	tcase_add_test(tc, flood__of_stored_values_is_a_broken_protocol);
 	tcase_add_loop_test(tc, hog__is_stopped, 0, (int)PB_ARRAY_LEN(hogs));
 	tcase_add_loop_test(tc, attack__is_refused, 0, (int)PB_ARRAY_LEN(attacks));
+	if (geteuid() == 0) /* others may not drop it, and cannot use it either */
+		tcase_add_test(tc, sandbox__bounding_set_is_empty);
 	tcase_add_test(tc, environment__is_empty_of_the_hosts);
 	tcase_add_test(tc, effect__after_a_safe_request_none);
 	tcase_add_test(tc, effect__after_an_unsafe_request_maybe_and_never_again);
 	tcase_add_test(tc, effect__of_a_request_under_way_is_waited_for);
 	tcase_add_test(tc, quarantine__three_deaths_alone_for_the_tenant);
+	tcase_add_test(tc, quarantine__of_what_hangs);
 	tcase_add_test(tc, quarantine__three_tenants_for_everybody_until_lifted);
 	tcase_add_test(tc, quarantine__sigkill_from_outside_never_counts);
 	tcase_add_test(tc, kill__under_load_loses_no_call);

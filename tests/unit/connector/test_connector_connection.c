@@ -102,6 +102,41 @@ START_TEST(field__secret_shadows_public)
 }
 END_TEST
 
+static const char two_injects[] =
+	"{\"patchbay\":1,\"id\":\"acme\",\"version\":\"1.0.0\",\"name\":\"A\",\"summary\":\"A\","
+	"\"categories\":[\"test\"],\"hosts\":[\"a.example\"],\"credentials\":[{\"id\":\"key\","
+	"\"type\":\"fields\",\"fields\":{\"type\":\"object\",\"properties\":{"
+	"\"token\":{\"type\":\"string\",\"x-secret\":true},\"gone\":{\"type\":\"string\"}}},"
+	"\"inject\":[{\"header\":\"X-One\",\"value\":\"${cred.token}\"},"
+	"{\"header\":\"X-Two\",\"value\":\"${cred.gone}\"}]}],"
+	"\"actions\":[{\"id\":\"go\",\"version\":1,\"title\":\"Go\",\"native\":true,"
+	"\"credentials\":[\"key\"],\"idempotency\":{\"mode\":\"none\"},"
+	"\"params\":{\"type\":\"object\"}}]}";
+
+/* Every request of a call asks for its lines; one that cannot be made leaves none behind. */
+START_TEST(lines__that_fail_leave_nothing)
+{
+	pb_autoptr(connector_connection) c = make("{}", "{\"token\":\"tok-123456\"}");
+	pb_autoptr(connector_manifest) m = NULL;
+	struct pb_err err = PB_ERR_INIT;
+	struct connector_call call = {.connection = c};
+
+	ck_assert_msg(connector_manifest_parse(two_injects, strlen(two_injects), &m, NULL, NULL,
+					       &err) == PB_OK,
+		      "%s", err.msg);
+	call.manifest = m;
+	for (int i = 0; i < 10; i++) {
+		struct pb_err again = PB_ERR_INIT;
+
+		ck_assert_int_eq(connector_connection_lines(&call, &again), PB_E_PRECONDITION);
+		ck_assert_str_eq(again.code, "connection.incomplete");
+		ck_assert_uint_eq(call.n_lines, 0);
+		ck_assert_ptr_null(call.lines);
+	}
+	connector_connection_lines_free(&call);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("connector_connection");
@@ -114,6 +149,7 @@ int main(void)
 	tcase_add_test(tc, new__refuses_what_is_no_object);
 	tcase_add_test(tc, redact__secrets_only_and_every_time);
 	tcase_add_test(tc, field__secret_shadows_public);
+	tcase_add_test(tc, lines__that_fail_leave_nothing);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

@@ -58,6 +58,29 @@ START_TEST(check__takes_a_connector)
 }
 END_TEST
 
+/* The loader would read another dynamic section than the one that was checked. */
+START_TEST(check__refuses_a_second_dynamic_section)
+{
+	Elf64_Phdr *dyn = segment(PT_DYNAMIC);
+	Elf64_Phdr *other = segment(PT_NOTE);
+	const Elf64_Phdr good = *dyn, note = *other;
+
+	*other = *dyn;
+	ck_assert_str_eq(check(), "loader.elf");
+	*other = note;
+	dyn->p_offset += sizeof(Elf64_Dyn);
+	ck_assert_str_eq(check(), "loader.elf");
+	*dyn = good;
+	dyn->p_vaddr = UINT64_MAX - 100;
+	ck_assert_str_eq(check(), "loader.elf");
+	*dyn = good;
+	dyn->p_filesz = sizeof(Elf64_Dyn); /* the end is behind it */
+	ck_assert_str_eq(check(), "loader.elf");
+	*dyn = good;
+	ck_assert_str_eq(check(), "ok");
+}
+END_TEST
+
 START_TEST(check__refuses_by_header)
 {
 	Elf64_Ehdr *head = (void *)image;
@@ -135,6 +158,7 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_checked_fixture(tc, setup_image, teardown_image);
 	tcase_add_test(tc, check__takes_a_connector);
+	tcase_add_test(tc, check__refuses_a_second_dynamic_section);
 	tcase_add_test(tc, check__refuses_by_header);
 	tcase_add_test(tc, check__refuses_by_segment);
 	tcase_add_test(tc, check__refuses_by_dynamic_entry);
