@@ -50,7 +50,7 @@ struct expr_error {
 /*
  * What is used up by evaluating. Start with expr_budget_init(); pass the same one to several calls
  * to bound them together. Units:  steps = nodes evaluated, elements visited, 64 bytes of text
- * handled, 25 items of a pattern tried; output = bytes of the resulting JSON; memory = bytes
+ * handled, 16 digits of a long number read, 25 items of a pattern tried; output = bytes of the resulting JSON; memory = bytes
  * taken from the arena on the way.
  */
 struct expr_budget {

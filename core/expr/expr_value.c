@@ -118,6 +118,8 @@ bool expr_arg_int(struct expr_call *c, uint32_t i, int64_t min, int64_t max, int
 
 	if (!expr_is_number(&c->arg[i]))
 		return expr_fail_arg(c, i, "an integer");
+	if (!expr_charge_digits(c->ev, &c->arg[i]))
+		return false;
 	if (!pb_json_i64(&c->arg[i], &v) || v < min || v > max)
 		return expr_fail_call(c, "expr.range",
 				      "argument %u must be an integer from %lld to %lld", i + 1,
@@ -139,6 +141,8 @@ bool expr_arg_double(struct expr_call *c, uint32_t i, double *ret)
 {
 	if (!expr_is_number(&c->arg[i]))
 		return expr_fail_arg(c, i, "a number");
+	if (!expr_charge_digits(c->ev, &c->arg[i]))
+		return false;
 	if (!pb_json_double(&c->arg[i], ret))
 		return expr_fail_call(c, "expr.range", "argument %u is out of range", i + 1);
 	return true;
