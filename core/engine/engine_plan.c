@@ -90,6 +90,18 @@ static bool check_ref(const struct expr_ref *ref, void *arg)
 	return true;
 }
 
+/* "{{ a }} and {{ b }}" is text, which is always true. */
+static void check_condition(struct plan_builder *b, const struct engine_plan_step *s,
+			    const char *pointer)
+{
+	if (s->model->type == MODEL_STEP_TYPE_IF &&
+	    pb_json_is(pb_json_get(s->model->with, "condition"), PB_JSON_STRING) &&
+	    !expr_template_is_expression(s->with, "condition"))
+		pb_problems_add(b->problems, "workflow.field_value",
+				pb_pointer_key(&b->plan->arena, pointer, "condition", 9),
+				"must be one expression in {{ }} and nothing else");
+}
+
 static enum pb_status build_step(struct plan_builder *b, uint16_t i, struct engine_plan_step *ret,
 				 struct pb_err *err)
 {
@@ -103,8 +115,10 @@ static enum pb_status build_step(struct plan_builder *b, uint16_t i, struct engi
 				   &ret->with);
 	if (st == PB_E_TOO_LARGE)
 		return pb_err_set(err, st, "workflow.too_large", "the workflow is too large");
-	if (st == PB_OK)
+	if (st == PB_OK) {
 		expr_template_each_ref(ret->with, check_ref, b);
+		check_condition(b, ret, pointer);
+	}
 	return PB_OK;
 }
 

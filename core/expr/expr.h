@@ -131,6 +131,9 @@ enum pb_status expr_template_eval(const struct expr_template *tmpl, const struct
  */
 bool expr_template_is_constant(const struct expr_template *tmpl);
 
+/* True when member @key of the template's object is one expression and nothing around it. */
+bool expr_template_is_expression(const struct expr_template *tmpl, const char *key);
+
 enum expr_ref_kind { EXPR_REF_STEP, EXPR_REF_ERROR };
 
 struct expr_ref {

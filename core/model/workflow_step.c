@@ -175,6 +175,15 @@ static void read_action(const struct model_object *o, struct model_step *step)
 	(void)model_field_bool(o, "repeatable", &step->repeatable);
 }
 
+/*
+ * Text that is no expression would be true for ever: "steps.order.total >= 1000", or "{{ x }} " with
+ * a blank. Whether there is one expression between the braces is seen when it is compiled.
+ */
+static bool is_in_braces(const struct pb_json *v)
+{
+	return v->len >= 4 && !memcmp(v->s, "{{", 2) && !memcmp(v->s + v->len - 2, "}}", 2);
+}
+
 static void read_condition(const struct model_object *o, const struct model_step *step)
 {
 	static const char *const known[] = {"condition", NULL};
@@ -188,6 +197,9 @@ static void read_condition(const struct model_object *o, const struct model_step
 	if (v && !pb_json_is(v, PB_JSON_STRING) && !pb_json_is(v, PB_JSON_BOOL))
 		model_fault(o->r, "field_type", model_field_at(&with, "condition"),
 			    "must be an expression or true or false, not %s", pb_json_type_name(v));
+	else if (v && pb_json_is(v, PB_JSON_STRING) && !is_in_braces(v))
+		model_fault(o->r, "field_value", model_field_at(&with, "condition"),
+			    "must be one expression in {{ }} and nothing else");
 }
 
 static void read_with(const struct model_object *o, struct model_step *step)

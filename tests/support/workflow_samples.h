@@ -107,7 +107,12 @@ static const struct workflow_sample workflow_samples[] = {
 	{DOC("{'id':'a','type':'if','with':{}}", ""), "field_missing", "/steps/0/with/condition", false},
 	{DOC("{'id':'a','type':'if'}", ""), "field_missing", "/steps/0/with", false},
 	{DOC("{'id':'a','type':'if','with':{'condition':1}}", ""), "field_type", "/steps/0/with/condition", false},
-	{DOC("{'id':'a','type':'if','with':{'condition':'x','else':'y'}}", ""), "field_unknown", "/steps/0/with/else", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'false'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'steps.a.n >= 1000'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':' {{ false }}'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ false }}\\n'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ n ==\\n 1 }}'}}", ""), NULL, NULL, false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ x }}','else':'y'}}", ""), "field_unknown", "/steps/0/with/else", false},
 	/* actions */
 	{DOC(ACT("a", ""), ""), NULL, NULL, false},
 	{DOC(ACT("a", ",'with':{'anything':[1]},'connection':'c','connector_version':'1.4.0','timeout':'24h','repeatable':true,"
