@@ -120,7 +120,7 @@ enum pb_status expr_template_compile(struct pb_arena *arena, const struct pb_jso
  * that did not change. Errors:  PB_E_UNPROCESSABLE: expr.type, expr.range, expr.argument,
  * expr.division_by_zero, expr.depth, expr.budget_steps, expr.budget_output, expr.budget_memory,
  * expr.regex, expr.zone, expr.encoding, expr.unavailable. None of them goes away by trying again.
- * Messages hold no data but short type names, function names and numbers. Threads: [any-thread];
+ * Messages begin with "byte N: " when the failure has a place, and hold no data but short type names, function names and numbers. Threads: [any-thread];
  * uses less than 64 KB of stack.
  */
 enum pb_status expr_template_eval(const struct expr_template *tmpl, const struct expr_scope *scope,

@@ -15,12 +15,15 @@
 static pb_printf(5, 0) bool vfail(struct expr_ev *ev, uint32_t pos, const char *code,
 				  const char *prefix, const char *fmt, va_list ap)
 {
-	char msg[160];
+	char msg[160], at[24] = "";
 
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* may be cut */
 	if (!ev->err)
 		return false;
-	(void)pb_err_set(&ev->err->err, PB_E_UNPROCESSABLE, code, "%s%s%s", prefix,
+	/* what is behind braces never begins at 0: that is a budget's end, which has no place */
+	if (pos || !*ev->pointer)
+		(void)pb_str_printf(at, sizeof(at), "byte %u: ", pos);
+	(void)pb_err_set(&ev->err->err, PB_E_UNPROCESSABLE, code, "%s%s%s%s", at, prefix,
 			 *prefix ? ": " : "", msg);
 	ev->err->pointer = ev->pointer;
 	ev->err->position = pos;
