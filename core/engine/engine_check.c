@@ -13,6 +13,12 @@
 
 #include "base/base.h"
 
+/* Said to the engine in the http action's `with`; everyone else's parameter of that name is theirs. */
+static bool is_engines_word(const struct model_step *step, const struct pb_json_member *m)
+{
+	return pb_str_eq(step->connector, "http") && pb_str_eq(m->key, "repeatable");
+}
+
 static bool holds_expression(const struct pb_json *j)
 {
 	struct pb_slice s = pb_json_slice(j);
@@ -50,8 +56,7 @@ static void check_names(const struct engine_check *c, const struct model_step *s
 	    pb_json_true(additional))
 		return;
 	pb_json_each_member (m, with) {
-		if (!pb_json_getn(properties, m->key, m->key_len) &&
-		    !pb_str_eq(m->key, "repeatable"))
+		if (!pb_json_getn(properties, m->key, m->key_len) && !is_engines_word(step, m))
 			pb_problems_add(c->problems, "workflow.param_unknown",
 					pb_pointer_key(a, base, m->key, m->key_len),
 					"%s has no parameter \"%s\"", step->action, m->key);

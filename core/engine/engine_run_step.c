@@ -191,7 +191,7 @@ static bool find_action(struct engine_run *r, uint16_t step)
 	return false;
 }
 
-/* The step's own `repeatable` is a word to the engine, not a parameter of the action. */
+/* The http action's `repeatable` is a word to the engine, not a parameter. */
 static const struct pb_json *without_repeatable(struct engine_run *r, const struct pb_json *with)
 {
 	struct pb_json_member *m;
@@ -214,7 +214,8 @@ void run_prepare(struct engine_run *r, const struct engine_core_cmd *cmd)
 
 	if (!evaluate_with(r, cmd->step, &params) || !find_action(r, cmd->step))
 		return;
-	params = without_repeatable(r, params);
+	if (pb_str_eq(r->plan->steps[cmd->step].model->connector, "http"))
+		params = without_repeatable(r, params);
 	s->input = params ? text_of(r, params) : pb_slice(NULL, 0);
 	if (!s->input.p) {
 		answer_failed(r, cmd->step, "engine.memory", "the step's parameters are too large",

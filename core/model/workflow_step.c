@@ -157,6 +157,18 @@ static void read_retry(const struct model_object *step_object, struct model_retr
 			    "must not be less than \"initial\"");
 }
 
+/*
+ * To the http action a parameter of that name means the same as the word at the step, which counts
+ * more. To every other action it is a parameter.
+ */
+static void read_http_repeatable(const struct model_object *o, struct model_step *step)
+{
+	struct model_object with = {o->r, step->with, model_field_at(o, "with")};
+
+	if (step->with && pb_str_eq(step->connector, "http"))
+		(void)model_field_bool(&with, "repeatable", &step->repeatable);
+}
+
 static void read_action(const struct model_object *o, struct model_step *step)
 {
 	read_action_name(o, step);
@@ -169,9 +181,7 @@ static void read_action(const struct model_object *o, struct model_step *step)
 	(void)model_field_duration(o, "timeout", PB_USEC_PER_MSEC, MODEL_STEP_TIMEOUT_MAX_US,
 				   &step->timeout_us);
 	read_retry(o, &step->retry);
-	/* a parameter of that name means this only to the http action; the step's own word counts more */
-	if (pb_str_eq(step->connector, "http"))
-		step->repeatable = pb_json_true(pb_json_get(step->with, "repeatable"));
+	read_http_repeatable(o, step);
 	(void)model_field_bool(o, "repeatable", &step->repeatable);
 }
 
