@@ -150,7 +150,8 @@ struct model_workflow {
  *          field_unknown, field_type, field_value, trigger_type_unsupported, method_unknown,
  *          step_id_invalid, step_id_duplicate, step_type_unsupported, action_invalid, duration_invalid,
  *          edge_invalid, edge_unknown_step, edge_unknown_port, edge_duplicate, cycle, step_unreachable,
- *          too_many_steps, too_many_edges.
+ *          too_many_steps, too_many_edges, setting_unsupported (known to
+ *          the format, not to this host).
  * Threads: [any-thread]
  */
 enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
