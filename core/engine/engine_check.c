@@ -152,6 +152,14 @@ static void check_builtin(const struct engine_check *c, const struct model_step 
 	}
 }
 
+static void check_timezone(const struct engine_check *c, const struct model_settings *s)
+{
+	/* the default is no fault of the workflow, even on a host without zone files */
+	if (!pb_str_eq(s->timezone, "UTC") && !expr_zone_exists(s->timezone))
+		pb_problems_add(c->problems, "workflow.field_value", "/settings/timezone",
+				"there is no time zone \"%.64s\"", s->timezone);
+}
+
 void engine_check_plan(const struct engine_check *c, const struct engine_plan *plan)
 {
 	for (uint16_t i = 0; i < plan->core.n_steps; i++) {
@@ -162,4 +170,5 @@ void engine_check_plan(const struct engine_check *c, const struct engine_plan *p
 		else
 			check_builtin(c, step);
 	}
+	check_timezone(c, &plan->workflow->settings);
 }

@@ -170,6 +170,8 @@ struct expr_function {
 /* The functions one by one, ordered by group; false past the end. */
 bool expr_function_at(size_t index, struct expr_function *ret);
 
+/* Whether there is such a zone, to be asked when a workflow is saved. [any-thread], reads a file */
+bool expr_zone_exists(const char *name);
 /* Where zone files are read from; the default is /usr/share/zoneinfo. @dir is borrowed for ever.
  * [main, before start] */
 void expr_zone_set_dir(const char *dir);

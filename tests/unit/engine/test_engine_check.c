@@ -59,6 +59,11 @@ static const struct {
 	{DOC(STEP("http.go", "{'n':1,'repeatable':true}"), ""), ""},
 	{DOC(STEP("crm.go", "{'n':1,'repeatable':true}"), ""),
 	 "workflow.param_unknown /steps/0/with/repeatable "},
+	{DOC(STEP("crm.go", "{}"), ",'settings':{'timezone':'Europe/Paris'}"), ""},
+	{DOC(STEP("crm.go", "{}"), ",'settings':{'timezone':'Mars/Phobos'}"),
+	 "workflow.field_value /settings/timezone "},
+	{DOC(STEP("crm.go", "{}"), ",'settings':{'timezone':'../passwd'}"),
+	 "workflow.field_value /settings/timezone "},
 };
 
 START_TEST(check__says_all_faults)
