@@ -150,7 +150,6 @@ void model_read_settings(struct model_reader *r, const struct pb_json *j)
 	struct model_settings *s = &r->wf->settings;
 	unsigned choice;
 
-	s->timezone = "UTC";
 	if (!j || !must_be_object(r, j, o.at))
 		return;
 	model_fields_known(&o, known);
@@ -209,22 +208,39 @@ static void read_document(struct model_reader *r, const struct pb_json *json)
 	model_read_settings(r, pb_json_get(json, "settings"));
 }
 
-enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
-				    struct pb_problems *problems, const struct model_workflow **ret,
-				    struct pb_err *err)
+enum pb_status model_workflow_read(const struct pb_json *json, struct pb_arena *arena,
+				   struct pb_problems *problems, const struct model_workflow **ret,
+				   bool *ret_sound, struct pb_err *err)
 {
 	struct model_reader r = {.arena = arena, .problems = problems};
 
 	r.wf = model_reader_alloc(&r, 1, sizeof(*r.wf));
-	if (r.wf)
+	if (r.wf) {
+		r.wf->settings.timezone = "UTC";
 		read_document(&r, json);
+	}
 	if (arena->overflow)
 		return pb_err_set(err, PB_E_TOO_LARGE, "workflow.too_large",
 				  "the workflow is too large");
-	if (r.failed)
+	*ret_sound = !r.failed;
+	*ret = r.wf;
+	return PB_OK;
+}
+
+enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
+				    struct pb_problems *problems, const struct model_workflow **ret,
+				    struct pb_err *err)
+{
+	const struct model_workflow *wf = NULL;
+	bool sound = false;
+	enum pb_status st = model_workflow_read(json, arena, problems, &wf, &sound, err);
+
+	if (st != PB_OK)
+		return st;
+	if (!sound)
 		return pb_err_set(err, PB_E_UNPROCESSABLE, "workflow.invalid",
 				  "the workflow definition has %zu faults",
 				  problems->n + problems->more);
-	*ret = r.wf;
+	*ret = wf;
 	return PB_OK;
 }

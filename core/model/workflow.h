@@ -157,6 +157,14 @@ struct model_workflow {
 enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
 				    struct pb_problems *problems, const struct model_workflow **ret,
 				    struct pb_err *err) pb_must_check;
+/*
+ * The same for who looks for more faults: *ret is there although some were found (added to @problems).
+ * Then a step may lack its id, action or `with`, and there may be no edges and no order.
+ * Errors:  PB_E_TOO_LARGE.
+ */
+enum pb_status model_workflow_read(const struct pb_json *json, struct pb_arena *arena,
+				   struct pb_problems *problems, const struct model_workflow **ret,
+				   bool *ret_sound, struct pb_err *err) pb_must_check;
 
 /* Index of the step with @id, or -1. */
 int32_t model_workflow_find_step(const struct model_workflow *wf, const char *id, size_t n);

@@ -59,6 +59,24 @@ static const struct {
 	{DOC(STEP("http.go", "{'n':1,'repeatable':true}"), ""), ""},
 	{DOC(STEP("crm.go", "{'n':1,'repeatable':true}"), ""),
 	 "workflow.param_unknown /steps/0/with/repeatable "},
+	/* one kind of fault does not hide the others */
+	{DOC(STEP("crm.go", "{'m':'{{ 1 + }}'}"), ",'extra':1,'settings':{'timezone':'X'}"),
+	 "workflow.field_unknown /extra expr.syntax /steps/0/with/m "
+	 "workflow.param_unknown /steps/0/with/m workflow.field_value /settings/timezone "},
+	{DOC("{'id':'B','type':'set','with':{'v':'{{ steps.B.v }}'}},"
+	     "{'id':'c','type':'action','action':'none','with':{'v':'{{ ( }}'}},"
+	     "{'id':'d','type':'loop','with':7},7," STEP("crm.stop", "{}"),
+	     ""),
+	 "workflow.step_id_invalid /steps/0/id workflow.action_invalid /steps/1/action "
+	 "workflow.step_type_unsupported /steps/2/type workflow.field_type /steps/3 "
+	 "expr.syntax /steps/1/with/v workflow.action_unknown /steps/4/action "},
+	{DOC("{'id':'b','type':'if','with':{'condition':'true','x':1}}", ""),
+	 "workflow.field_unknown /steps/0/with/x "
+	 "workflow.field_value /steps/0/with/condition "},
+	{DOC("{'id':'b','type':'if'}", ""), "workflow.field_missing /steps/0/with "},
+	{DOC("", ",'edges':[]"), "workflow.field_value /steps "},
+	{"[]", "workflow.field_type  "},
+	{"7", "workflow.field_type  "},
 	{DOC(STEP("crm.go", "{}"), ",'settings':{'timezone':'Europe/Paris'}"), ""},
 	{DOC(STEP("crm.go", "{}"), ",'settings':{'timezone':'Mars/Phobos'}"),
 	 "workflow.field_value /settings/timezone "},
@@ -77,7 +95,7 @@ START_TEST(check__says_all_faults)
 
 	for (char *p = json; *p; p++)
 		*p = (char)(*p == '\'' ? '"' : *p);
-	ck_assert_int_eq(engine_plan_compile(pb_slice_str(json), &problems, &plan, &err), PB_OK);
+	ck_assert_int_eq(engine_plan_draft(pb_slice_str(json), &problems, &plan, &err), PB_OK);
 	engine_check_plan(&check, plan);
 	for (const struct pb_problem *p = problems.first; p; p = p->next)
 		ck_assert(pb_buf_addf(&got, "%s %s ", p->code, p->pointer));
