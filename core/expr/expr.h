@@ -74,8 +74,6 @@ void expr_budget_init(struct expr_budget *b);
 struct expr_host {
 	size_t (*sha256)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
 	size_t (*sha512)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
-	size_t (*sha1)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
-	size_t (*md5)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
 	size_t (*hmac_sha256)(const void *key, size_t key_len, const void *p, size_t n,
 			      uint8_t out[EXPR_DIGEST_BYTES]);
 };
