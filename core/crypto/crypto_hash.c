@@ -13,11 +13,18 @@ _Static_assert(sizeof(struct crypto_sha256_state) >= sizeof(crypto_hash_sha256_s
 	       "the opaque state is too small");
 _Static_assert(CRYPTO_HASH_BYTES == crypto_hash_sha256_BYTES, "one size for all hashes");
 
+_Static_assert(CRYPTO_SHA512_BYTES == crypto_hash_sha512_BYTES, "as libsodium has it");
+
 static const char subkey_context[crypto_kdf_CONTEXTBYTES + 1] = "patchbay";
 
 void crypto_sha256(const void *p, size_t n, uint8_t out[CRYPTO_HASH_BYTES])
 {
 	(void)crypto_hash_sha256(out, p, n); /* always 0 */
+}
+
+void crypto_sha512(const void *p, size_t n, uint8_t out[CRYPTO_SHA512_BYTES])
+{
+	(void)crypto_hash_sha512(out, p, n); /* always 0 */
 }
 
 void crypto_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,

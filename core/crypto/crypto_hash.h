@@ -9,6 +9,8 @@
 #define CRYPTO_HASH_BYTES 32
 
 void crypto_sha256(const void *p, size_t n, uint8_t out[CRYPTO_HASH_BYTES]);
+#define CRYPTO_SHA512_BYTES 64
+void crypto_sha512(const void *p, size_t n, uint8_t out[CRYPTO_SHA512_BYTES]);
 /* Any key length (RFC 2104). [any-thread] */
 void crypto_hmac_sha256(const void *key, size_t key_n, const void *p, size_t n,
 			uint8_t out[CRYPTO_HASH_BYTES]);

@@ -121,7 +121,7 @@ enum pb_status engine_check_workflow(struct engine *e, struct pb_uuid tenant,
 		.check_connection = e->cfg.check_connection,
 		.arg = e->cfg.arg,
 	};
-	enum pb_status st = engine_plan_compile(definition, problems, &plan, err);
+	enum pb_status st = engine_plan_draft(definition, problems, &plan, err);
 
 	if (st != PB_OK)
 		return st;

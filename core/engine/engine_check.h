@@ -20,7 +20,7 @@ struct engine_check {
 	void *arg;
 };
 
-/* Adds all faults to c->problems. [any-thread] */
+/* @plan may have faults already (engine_plan_draft). Adds all faults to c->problems. [any-thread] */
 void engine_check_plan(const struct engine_check *c, const struct engine_plan *plan);
 
 #endif

@@ -16,6 +16,7 @@ static const struct pb_json empty_object = {.type = PB_JSON_OBJECT};
 struct plan_builder {
 	struct engine_plan *plan;
 	struct pb_problems *problems;
+	bool ids_known;                          /* every step has one */
 	const uint16_t *order;                   /* plan index -> model index */
 	int16_t position[ENGINE_CORE_STEPS_MAX]; /* model index -> plan index */
 };
@@ -83,11 +84,27 @@ static bool check_ref(const struct expr_ref *ref, void *arg)
 {
 	struct plan_builder *b = arg;
 
-	if (model_workflow_find_step(b->plan->workflow, ref->id, strlen(ref->id)) < 0)
+	/* a step whose id could not be read may be the one that is meant */
+	if (b->ids_known &&
+	    model_workflow_find_step(b->plan->workflow, ref->id, strlen(ref->id)) < 0)
 		pb_problems_add(b->problems, "workflow.step_unknown", ref->pointer,
 				"byte %u: there is no step \"%s\"", (unsigned)ref->position,
 				ref->id);
 	return true;
+}
+
+/* "{{ a }} and {{ b }}" is text, which is always true. Text without braces was reported before. */
+static void check_condition(struct plan_builder *b, const struct engine_plan_step *s,
+			    const char *pointer)
+{
+	struct pb_slice text = pb_json_slice(pb_json_get(s->model->with, "condition"));
+
+	if (s->model->type == MODEL_STEP_TYPE_IF && text.len >= 4 && !memcmp(text.p, "{{", 2) &&
+	    !memcmp(text.p + text.len - 2, "}}", 2) &&
+	    !expr_template_is_expression(s->with, "condition"))
+		pb_problems_add(b->problems, "workflow.field_value",
+				pb_pointer_key(&b->plan->arena, pointer, "condition", 9),
+				"must be one expression in {{ }} and nothing else");
 }
 
 static enum pb_status build_step(struct plan_builder *b, uint16_t i, struct engine_plan_step *ret,
@@ -103,8 +120,10 @@ static enum pb_status build_step(struct plan_builder *b, uint16_t i, struct engi
 				   &ret->with);
 	if (st == PB_E_TOO_LARGE)
 		return pb_err_set(err, st, "workflow.too_large", "the workflow is too large");
-	if (st == PB_OK)
+	if (st == PB_OK) {
 		expr_template_each_ref(ret->with, check_ref, b);
+		check_condition(b, ret, pointer);
+	}
 	return PB_OK;
 }
 
@@ -130,33 +149,53 @@ static enum pb_status build_steps(struct plan_builder *b, struct pb_err *err)
 	return st;
 }
 
+/* The reader's order; the file's where a faulty definition has none. */
+static enum pb_status put_in_order(struct plan_builder *b, bool sound, struct pb_err *err)
+{
+	const struct model_workflow *wf = b->plan->workflow;
+	uint16_t *order = wf->order;
+
+	if (!sound) {
+		order = pb_arena_calloc(&b->plan->arena, wf->n_steps + 1, sizeof(*order));
+		for (size_t i = 0; order && i < wf->n_steps; i++)
+			order[i] = (uint16_t)i;
+	}
+	if (!order)
+		return pb_err_set(err, PB_E_TOO_LARGE, "workflow.too_large",
+				  "the workflow is too large");
+	b->order = order;
+	b->ids_known = true;
+	for (size_t i = 0; i < wf->n_steps; i++) {
+		b->position[order[i]] = (int16_t)i;
+		b->ids_known = b->ids_known && wf->steps[i].id;
+	}
+	return PB_OK;
+}
+
 static enum pb_status build(struct plan_builder *b, struct pb_slice definition, struct pb_err *err)
 {
 	struct engine_plan *plan = b->plan;
 	const struct pb_json *json;
 	enum pb_status st;
+	bool sound = false;
 
 	st = pb_json_parse(&plan->arena, definition.p, definition.len, NULL, &json, err);
 	if (st != PB_OK)
 		return st;
-	st = model_workflow_parse(json, &plan->arena, b->problems, &plan->workflow, err);
+	st = model_workflow_read(json, &plan->arena, b->problems, &plan->workflow, &sound, err);
 	if (st != PB_OK)
 		return st;
 	PB_ASSERT(plan->workflow->n_steps <= ENGINE_CORE_STEPS_MAX);
-	b->order = plan->workflow->order;
-	for (size_t i = 0; i < plan->workflow->n_steps; i++)
-		b->position[b->order[i]] = (int16_t)i;
-	st = build_steps(b, err);
+	st = put_in_order(b, sound, err);
 	if (st == PB_OK)
+		st = build_steps(b, err);
+	if (st == PB_OK && sound)
 		st = build_edges(b, err);
-	if (st == PB_OK && b->problems->n > 0)
-		st = pb_err_set(err, PB_E_UNPROCESSABLE, "workflow.invalid",
-				"the workflow definition has faults");
 	return st;
 }
 
-enum pb_status engine_plan_compile(struct pb_slice definition, struct pb_problems *problems,
-				   struct engine_plan **ret, struct pb_err *err)
+enum pb_status engine_plan_draft(struct pb_slice definition, struct pb_problems *problems,
+				 struct engine_plan **ret, struct pb_err *err)
 {
 	pb_autoptr(engine_plan) plan = pb_new(struct engine_plan);
 	enum pb_status st;
@@ -167,6 +206,21 @@ enum pb_status engine_plan_compile(struct pb_slice definition, struct pb_problem
 	st = build(&(struct plan_builder){.plan = plan, .problems = problems}, definition, err);
 	if (st != PB_OK)
 		return st;
+	*ret = pb_steal(plan);
+	return PB_OK;
+}
+
+enum pb_status engine_plan_compile(struct pb_slice definition, struct pb_problems *problems,
+				   struct engine_plan **ret, struct pb_err *err)
+{
+	pb_autoptr(engine_plan) plan = NULL;
+	enum pb_status st = engine_plan_draft(definition, problems, &plan, err);
+
+	if (st != PB_OK)
+		return st;
+	if (problems->n > 0)
+		return pb_err_set(err, PB_E_UNPROCESSABLE, "workflow.invalid",
+				  "the workflow definition has faults");
 	*ret = pb_steal(plan);
 	return PB_OK;
 }

@@ -36,6 +36,14 @@ struct engine_plan {
  */
 enum pb_status engine_plan_compile(struct pb_slice definition, struct pb_problems *problems,
 				   struct engine_plan **ret, struct pb_err *err) pb_must_check;
+/*
+ * The same for engine_check_plan() alone: faults of the text are added to @problems and *ret is there
+ * nevertheless, so that the faults in it can be told together with those of the world around it.
+ * A plan with faults must not run: it may lack edges, templates and ids.
+ * Errors:  PB_E_INVALID json.*, PB_E_TOO_LARGE.
+ */
+enum pb_status engine_plan_draft(struct pb_slice definition, struct pb_problems *problems,
+				 struct engine_plan **ret, struct pb_err *err) pb_must_check;
 struct engine_plan *engine_plan_ref(struct engine_plan *p);
 void engine_plan_unref(struct engine_plan *p);
 PB_DEFINE_AUTOPTR(engine_plan, engine_plan_unref);

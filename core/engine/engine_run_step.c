@@ -116,6 +116,20 @@ static struct pb_slice text_of(struct engine_run *r, const struct pb_json *json)
 	return pb_slice(pb_arena_memdup(&r->arena, pb_buf_str(&text), text.len), text.len);
 }
 
+/*
+ * The output as it will be read after a restart: 2.0 that was computed is a double, 2 that was stored
+ * an integer, and later steps must see the same in both lives. False when there is no room.
+ */
+static bool set_output(struct engine_run *r, struct run_step *s, const struct pb_json *value)
+{
+	s->output = text_of(r, value);
+	s->output_json = NULL;
+	if (s->output.p && pb_json_parse(&r->arena, s->output.p, s->output.len, NULL,
+					 &s->output_json, NULL) != PB_OK)
+		s->output = pb_slice(NULL, 0);
+	return s->output.p != NULL;
+}
+
 /* The step's `with`, evaluated; false when the failure was answered. */
 static bool evaluate_with(struct engine_run *r, uint16_t step, const struct pb_json **ret)
 {
@@ -147,10 +161,8 @@ void run_evaluate(struct engine_run *r, const struct engine_core_cmd *cmd)
 		port = yes ? ENGINE_PORT_TRUE : ENGINE_PORT_FALSE;
 		value = yes ? &pb_json_bool_true : &pb_json_bool_false;
 	}
-	s->output = text_of(r, value);
-	s->output_json = value;
 	s->finished_us = pb_now_us();
-	if (!s->output.p)
+	if (!set_output(r, s, value))
 		answer_failed(r, cmd->step, "engine.memory", "the step's output is too large",
 			      NULL);
 	else
@@ -191,7 +203,7 @@ static bool find_action(struct engine_run *r, uint16_t step)
 	return false;
 }
 
-/* The step's own `repeatable` is a word to the engine, not a parameter of the action. */
+/* The http action's `repeatable` is a word to the engine, not a parameter. */
 static const struct pb_json *without_repeatable(struct engine_run *r, const struct pb_json *with)
 {
 	struct pb_json_member *m;
@@ -214,7 +226,8 @@ void run_prepare(struct engine_run *r, const struct engine_core_cmd *cmd)
 
 	if (!evaluate_with(r, cmd->step, &params) || !find_action(r, cmd->step))
 		return;
-	params = without_repeatable(r, params);
+	if (pb_str_eq(r->plan->steps[cmd->step].model->connector, "http"))
+		params = without_repeatable(r, params);
 	s->input = params ? text_of(r, params) : pb_slice(NULL, 0);
 	if (!s->input.p) {
 		answer_failed(r, cmd->step, "engine.memory", "the step's parameters are too large",

@@ -50,7 +50,7 @@ struct expr_error {
 /*
  * What is used up by evaluating. Start with expr_budget_init(); pass the same one to several calls
  * to bound them together. Units:  steps = nodes evaluated, elements visited, 64 bytes of text
- * handled, 25 items of a pattern tried; output = bytes of the resulting JSON; memory = bytes
+ * handled, 16 digits of a long number read, 25 items of a pattern tried; output = bytes of the resulting JSON; memory = bytes
  * taken from the arena on the way.
  */
 struct expr_budget {
@@ -74,8 +74,6 @@ void expr_budget_init(struct expr_budget *b);
 struct expr_host {
 	size_t (*sha256)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
 	size_t (*sha512)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
-	size_t (*sha1)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
-	size_t (*md5)(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES]);
 	size_t (*hmac_sha256)(const void *key, size_t key_len, const void *p, size_t n,
 			      uint8_t out[EXPR_DIGEST_BYTES]);
 };
@@ -120,7 +118,7 @@ enum pb_status expr_template_compile(struct pb_arena *arena, const struct pb_jso
  * that did not change. Errors:  PB_E_UNPROCESSABLE: expr.type, expr.range, expr.argument,
  * expr.division_by_zero, expr.depth, expr.budget_steps, expr.budget_output, expr.budget_memory,
  * expr.regex, expr.zone, expr.encoding, expr.unavailable. None of them goes away by trying again.
- * Messages hold no data but short type names, function names and numbers. Threads: [any-thread];
+ * Messages begin with "byte N: " when the failure has a place, and hold no data but short type names, function names and numbers. Threads: [any-thread];
  * uses less than 64 KB of stack.
  */
 enum pb_status expr_template_eval(const struct expr_template *tmpl, const struct expr_scope *scope,
@@ -130,6 +128,9 @@ enum pb_status expr_template_eval(const struct expr_template *tmpl, const struct
 /* True when there is no expression inside: eval gives the source value itself (with \{{ replaced).
  */
 bool expr_template_is_constant(const struct expr_template *tmpl);
+
+/* True when member @key of the template's object is one expression and nothing around it. */
+bool expr_template_is_expression(const struct expr_template *tmpl, const char *key);
 
 enum expr_ref_kind { EXPR_REF_STEP, EXPR_REF_ERROR };
 
@@ -167,6 +168,8 @@ struct expr_function {
 /* The functions one by one, ordered by group; false past the end. */
 bool expr_function_at(size_t index, struct expr_function *ret);
 
+/* Whether there is such a zone, to be asked when a workflow is saved. [any-thread], reads a file */
+bool expr_zone_exists(const char *name);
 /* Where zone files are read from; the default is /usr/share/zoneinfo. @dir is borrowed for ever.
  * [main, before start] */
 void expr_zone_set_dir(const char *dir);

@@ -115,6 +115,8 @@ static int operand(struct expr_ev *ev, uint32_t pos, const struct pb_json *v, in
 				pb_json_type_name(v));
 		return 0;
 	}
+	if (!expr_charge_digits(ev, v))
+		return 0;
 	if (pb_json_i64(v, i)) {
 		*d = (double)*i;
 		return 1;
@@ -174,6 +176,8 @@ bool expr_compare(struct expr_ev *ev, uint32_t pos, const struct pb_json *a,
 		  const struct pb_json *b, int *ret)
 {
 	if (expr_is_number(a) && expr_is_number(b)) {
+		if (!expr_charge_digits(ev, a) || !expr_charge_digits(ev, b))
+			return false;
 		*ret = expr_number_compare(a, b);
 		return true;
 	}
@@ -242,6 +246,8 @@ static bool equal(struct expr_ev *ev, const struct pb_json *a, const struct pb_j
 	if (!expr_charge(ev, 1))
 		return false;
 	if (expr_is_number(a) && expr_is_number(b)) {
+		if (!expr_charge_digits(ev, a) || !expr_charge_digits(ev, b))
+			return false;
 		*ret = expr_number_compare(a, b) == 0;
 		return true;
 	}
@@ -293,6 +299,8 @@ static bool hash_value(struct expr_ev *ev, const struct pb_json *v, uint32_t dep
 		return expr_fail(ev, 0, "expr.depth", "values of more than %d levels",
 				 PB_JSON_DEPTH);
 	if (expr_is_number(v)) {
+		if (!expr_charge_digits(ev, v))
+			return false;
 		if (!pb_json_double(v, &d) || d == 0)
 			d = 0;
 		*ret = hash_bytes((const char *)&d, sizeof(d), h);

@@ -35,6 +35,14 @@ bool expr_truthy(const struct pb_json *j)
 	}
 }
 
+bool expr_truth(struct expr_ev *ev, const struct pb_json *v, bool *ret)
+{
+	if (v->type == PB_JSON_NUMBER && !expr_charge_digits(ev, v))
+		return false;
+	*ret = expr_truthy(v);
+	return true;
+}
+
 /* --- paths --- */
 
 static const struct pb_json *find_key(const struct pb_json *v, const char *key, uint32_t len)
@@ -85,7 +93,8 @@ static bool computed(struct expr_ev *ev, const struct expr_seg *seg, const struc
 	struct pb_json index;
 	int64_t i;
 
-	if (!expr_eval_node(ev, seg->node, &index))
+	if (!expr_eval_node(ev, seg->node, &index) ||
+	    (index.type == PB_JSON_NUMBER && !expr_charge_digits(ev, &index)))
 		return false;
 	*ret = NULL;
 	if (index.type == PB_JSON_STRING)
@@ -269,10 +278,12 @@ static bool eval_choice(struct expr_ev *ev, const struct expr_node *node, struct
 
 		if (!expr_eval_node(ev, kid, ret))
 			return false;
-		if (node->kind == EXPR_K_ELSE)
-			decided = ret->type != PB_JSON_NULL;
-		else
-			decided = expr_truthy(ret) == (node->kind == EXPR_K_OR);
+		decided = ret->type != PB_JSON_NULL;
+		if (node->kind != EXPR_K_ELSE) {
+			if (!expr_truth(ev, ret, &decided))
+				return false;
+			decided = decided == (node->kind == EXPR_K_OR);
+		}
 		if (decided)
 			break;
 	}
@@ -288,13 +299,24 @@ static bool eval_neg(struct expr_ev *ev, const struct expr_node *node, struct pb
 	       expr_arith(ev, node->pos, EXPR_OP_SUB, &zero, &v, ret);
 }
 
+static bool eval_not(struct expr_ev *ev, const struct expr_node *node, struct pb_json *ret)
+{
+	bool is;
+
+	if (!expr_eval_node(ev, node->kid, ret) || !expr_truth(ev, ret, &is))
+		return false;
+	*ret = expr_bool(!is);
+	return true;
+}
+
 static bool eval_cond(struct expr_ev *ev, const struct expr_node *node, struct pb_json *ret)
 {
 	struct pb_json test;
 	const struct expr_node *yes = node->kid->next;
+	bool is;
 
-	return expr_eval_node(ev, node->kid, &test) &&
-	       expr_eval_node(ev, expr_truthy(&test) ? yes : yes->next, ret);
+	return expr_eval_node(ev, node->kid, &test) && expr_truth(ev, &test, &is) &&
+	       expr_eval_node(ev, is ? yes : yes->next, ret);
 }
 
 /* --- literals --- */
@@ -404,10 +426,7 @@ bool expr_eval_node(struct expr_ev *ev, const struct expr_node *node, struct pb_
 	case EXPR_K_CALL:
 		return eval_call(ev, node, ret);
 	case EXPR_K_NOT:
-		if (!expr_eval_node(ev, node->kid, ret))
-			return false;
-		*ret = expr_bool(!expr_truthy(ret));
-		return true;
+		return eval_not(ev, node, ret);
 	case EXPR_K_NEG:
 		return eval_neg(ev, node, ret);
 	case EXPR_K_ARITH:

@@ -72,6 +72,8 @@ const struct expr_fn_def *expr_fn_find(const char *name, size_t len);
 /* --- expr_eval.c --- */
 
 bool expr_eval_node(struct expr_ev *ev, const struct expr_node *node, struct pb_json *ret);
+/* expr_truthy() that is paid for: 0.000... is read to its end. */
+bool expr_truth(struct expr_ev *ev, const struct pb_json *v, bool *ret);
 /* Runs an arrow; @b may be NULL. */
 bool expr_eval_arrow(struct expr_call *c, const struct pb_json *a, const struct pb_json *b,
 		     struct pb_json *ret);
@@ -97,6 +99,16 @@ static inline bool expr_charge(struct expr_ev *ev, size_t n)
 static inline bool expr_charge_bytes(struct expr_ev *ev, size_t n)
 {
 	return expr_charge(ev, n / 64);
+}
+/*
+ * Before the digits of a number (or of text that should be one) are looked at: they may be a
+ * megabyte, and reading them takes a few passes. Short ones are part of the node's own step.
+ */
+static inline bool expr_charge_digits(struct expr_ev *ev, const struct pb_json *v)
+{
+	bool text = v->type == PB_JSON_NUMBER || v->type == PB_JSON_STRING;
+
+	return !text || v->len <= 64 || expr_charge(ev, v->len / 16);
 }
 
 /* Zeroed; NULL with the error set when the memory budget or the arena is used up. */
@@ -184,6 +196,7 @@ bool expr_equal(struct expr_ev *ev, const struct pb_json *a, const struct pb_jso
 /* -1, 0, 1; @pos is where a type error is shown. */
 bool expr_compare(struct expr_ev *ev, uint32_t pos, const struct pb_json *a,
 		  const struct pb_json *b, int *ret);
+/* Not charged: for numbers that were, or short ones. */
 int expr_number_compare(const struct pb_json *a, const struct pb_json *b);
 bool expr_arith(struct expr_ev *ev, uint32_t pos, enum expr_op op, const struct pb_json *a,
 		const struct pb_json *b, struct pb_json *ret);

@@ -40,13 +40,14 @@ static bool fn_filter(struct expr_call *c, struct pb_json *ret)
 	struct expr_list l = {.ev = c->ev};
 	const struct pb_json *a;
 	struct pb_json v;
+	bool is;
 
 	if (!expr_arg_array(c, 0, &a))
 		return false;
 	for (uint32_t i = 0; i < a->len; i++) {
-		if (!item_value(c, a, i, &v))
+		if (!item_value(c, a, i, &v) || !expr_truth(c->ev, &v, &is))
 			return false;
-		if (expr_truthy(&v) && !expr_list_add(&l, &a->items[i]))
+		if (is && !expr_list_add(&l, &a->items[i]))
 			return false;
 	}
 	*ret = expr_list_json(&l);
@@ -58,13 +59,14 @@ static bool first_such(struct expr_call *c, bool wanted, const struct pb_json **
 		       uint32_t *ret_i)
 {
 	struct pb_json v;
+	bool is;
 
 	if (!expr_arg_array(c, 0, ret_a))
 		return false;
 	for (*ret_i = 0; *ret_i < (*ret_a)->len; ++*ret_i) {
-		if (!item_value(c, *ret_a, *ret_i, &v))
+		if (!item_value(c, *ret_a, *ret_i, &v) || !expr_truth(c->ev, &v, &is))
 			return false;
-		if (expr_truthy(&v) == wanted)
+		if (is == wanted)
 			break;
 	}
 	return true;
@@ -119,13 +121,14 @@ static bool fn_count(struct expr_call *c, struct pb_json *ret)
 	const struct pb_json *a;
 	struct pb_json v;
 	int64_t n = 0;
+	bool is;
 
 	if (!expr_arg_array(c, 0, &a))
 		return false;
 	for (uint32_t i = 0; i < a->len; i++) {
-		if (!item_value(c, a, i, &v))
+		if (!item_value(c, a, i, &v) || !expr_truth(c->ev, &v, &is))
 			return false;
-		n += expr_truthy(&v);
+		n += is;
 	}
 	*ret = expr_int(n);
 	return true;

@@ -14,6 +14,8 @@ static bool arg_decimal(struct expr_call *c, uint32_t i, struct expr_decimal *re
 
 	if (!expr_is_number(v) && v->type != PB_JSON_STRING)
 		return expr_fail_arg(c, i, "a number or text");
+	if (!expr_charge_digits(c->ev, v))
+		return false;
 	if (!expr_decimal_from_json(v, ret))
 		return expr_fail_call(c, "expr.argument",
 				      "argument %u is not a decimal number of at most %d digits",
@@ -149,7 +151,7 @@ static bool fn_decimal_sum(struct expr_call *c, struct pb_json *ret)
 		v = a->items[i];
 		if (c->arrow && !expr_eval_arrow(c, &a->items[i], NULL, &v))
 			return false;
-		if (!expr_charge(c->ev, 8))
+		if (!expr_charge(c->ev, 8) || !expr_charge_digits(c->ev, &v))
 			return false;
 		if (!expr_decimal_from_json(&v, &d))
 			return expr_fail_call(c, "expr.type", "item %u is not a decimal number", i);

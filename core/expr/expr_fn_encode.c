@@ -350,20 +350,6 @@ static bool fn_sha512(struct expr_call *c, struct pb_json *ret)
 	return hash(c, h ? h->sha512 : NULL, ret);
 }
 
-static bool fn_sha1(struct expr_call *c, struct pb_json *ret)
-{
-	const struct expr_host *h = c->ev->scope->host;
-
-	return hash(c, h ? h->sha1 : NULL, ret);
-}
-
-static bool fn_md5(struct expr_call *c, struct pb_json *ret)
-{
-	const struct expr_host *h = c->ev->scope->host;
-
-	return hash(c, h ? h->md5 : NULL, ret);
-}
-
 static bool fn_hmac_sha256(struct expr_call *c, struct pb_json *ret)
 {
 	const struct expr_host *h = c->ev->scope->host;
@@ -401,8 +387,6 @@ static const struct expr_fn_def hash_defs[] = {
 	EXPR_FN("sha256", 1, 2, fn_sha256, "sha256(text, encoding?)",
 		"Hash as hex, base64 or base64url."),
 	EXPR_FN("sha512", 1, 2, fn_sha512, "sha512(text, encoding?)", "As sha256, longer."),
-	EXPR_FN("sha1", 1, 2, fn_sha1, "sha1(text, encoding?)", "For old services only."),
-	EXPR_FN("md5", 1, 2, fn_md5, "md5(text, encoding?)", "For old services only."),
 	EXPR_FN("hmac_sha256", 2, 3, fn_hmac_sha256, "hmac_sha256(text, key, encoding?)",
 		"Keyed hash, as many services sign."),
 };

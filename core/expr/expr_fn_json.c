@@ -51,8 +51,11 @@ static bool fn_to_bool(struct expr_call *c, struct pb_json *ret)
 {
 	static const char *const no[] = {"", "0", "false", "no", "off", "n", "f"};
 	const struct pb_json *v = &c->arg[0];
+	bool is;
 
-	*ret = expr_bool(expr_truthy(v));
+	if (!expr_truth(c->ev, v, &is))
+		return false;
+	*ret = expr_bool(is);
 	for (size_t i = 0; v->type == PB_JSON_STRING && i < PB_ARRAY_LEN(no); i++) {
 		if (pb_slice_eq_nocase(pb_slice(v->s, v->len), no[i]))
 			*ret = expr_bool(false);
@@ -79,9 +82,11 @@ static bool fn_coalesce(struct expr_call *c, struct pb_json *ret)
 
 static bool fn_to_json(struct expr_call *c, struct pb_json *ret)
 {
-	bool pretty = c->argc > 1 && expr_truthy(&c->arg[1]);
 	struct pb_slice s;
+	bool pretty = false;
 
+	if (c->argc > 1 && !expr_truth(c->ev, &c->arg[1], &pretty))
+		return false;
 	if (!expr_to_json_text(c->ev, &c->arg[0], pretty, &s))
 		return false;
 	*ret = expr_text_json(s.p, s.len);

@@ -28,6 +28,8 @@ static bool fn_abs(struct expr_call *c, struct pb_json *ret)
 	double d;
 	int64_t i;
 
+	if (!expr_charge_digits(c->ev, &c->arg[0]))
+		return false;
 	if (as_int(&c->arg[0], &i)) {
 		if (i == INT64_MIN)
 			return expr_fail_call(c, "expr.range", "the result does not fit 64 bits");
@@ -45,7 +47,7 @@ static bool round_places(struct expr_call *c, enum expr_rounding how, struct pb_
 	int64_t places, i;
 	double x;
 
-	if (!expr_arg_int_or(c, 1, 0, 15, 0, &places))
+	if (!expr_arg_int_or(c, 1, 0, 15, 0, &places) || !expr_charge_digits(c->ev, &c->arg[0]))
 		return false;
 	if (as_int(&c->arg[0], &i)) {
 		*ret = expr_int(i);
@@ -89,6 +91,8 @@ static bool fn_sign(struct expr_call *c, struct pb_json *ret)
 
 	if (!expr_is_number(&c->arg[0]))
 		return expr_fail_arg(c, 0, "a number");
+	if (!expr_charge_digits(c->ev, &c->arg[0]))
+		return false;
 	*ret = expr_int(expr_number_compare(&c->arg[0], &zero));
 	return true;
 }
@@ -98,6 +102,8 @@ static bool fn_clamp(struct expr_call *c, struct pb_json *ret)
 	for (uint32_t i = 0; i < 3; i++) {
 		if (!expr_is_number(&c->arg[i]))
 			return expr_fail_arg(c, i, "a number");
+		if (!expr_charge_digits(c->ev, &c->arg[i]))
+			return false;
 	}
 	if (expr_number_compare(&c->arg[1], &c->arg[2]) > 0)
 		return expr_fail_call(c, "expr.argument", "the minimum is above the maximum");
@@ -158,6 +164,8 @@ static bool number_of_text(struct expr_ev *ev, struct pb_slice s, struct pb_json
 	int64_t i;
 	double d;
 
+	if (!expr_charge_bytes(ev, s.len)) /* a megabyte of blanks is read too */
+		return false;
 	s = strip(s);
 	*ok = true;
 	if (pb_parse_i64(s.p, s.len, INT64_MIN, INT64_MAX, &i)) {
@@ -215,7 +223,7 @@ static bool fn_to_int(struct expr_call *c, struct pb_json *ret)
 	double d;
 	bool ok;
 
-	if (!to_number(c, &v, &ok))
+	if (!to_number(c, &v, &ok) || !expr_charge_digits(c->ev, &v))
 		return false;
 	if (ok && pb_json_i64(&v, &i)) {
 		*ret = expr_int(i);
@@ -252,7 +260,8 @@ static bool fn_format_number(struct expr_call *c, struct pb_json *ret)
 	if (!expr_is_number(&c->arg[0]))
 		return expr_fail_arg(c, 0, "a number");
 	if (!expr_arg_int_or(c, 1, 0, 15, 2, &places) || !expr_arg_text_or(c, 2, ",", &group) ||
-	    !expr_arg_text_or(c, 3, ".", &point) || !expr_charge(c->ev, 4))
+	    !expr_arg_text_or(c, 3, ".", &point) || !expr_charge(c->ev, 4) ||
+	    !expr_charge_digits(c->ev, &c->arg[0]))
 		return false;
 	if (!expr_decimal_from_json(&c->arg[0], &d) ||
 	    !expr_decimal_round(&d, (uint32_t)places, EXPR_ROUND_HALF_UP, &d))
@@ -270,6 +279,8 @@ static bool fn_is_integer(struct expr_call *c, struct pb_json *ret)
 {
 	int64_t i;
 
+	if (c->arg[0].type == PB_JSON_NUMBER && !expr_charge_digits(c->ev, &c->arg[0]))
+		return false;
 	*ret = expr_bool(expr_is_number(&c->arg[0]) && pb_json_i64(&c->arg[0], &i));
 	return true;
 }

@@ -2,7 +2,8 @@
 /*
  * Regular expressions (PCRE2). A hostile pattern costs steps like anything else: PCRE2 calls us before every item of
  * the pattern, and we count the call and the distance it moved in the text. PCRE2's own match limit is no such bound:
- * it begins anew at each start in the text. The count is the same on every machine and no clock is needed.
+ * it begins anew at each start in the text. An item looks through a class, so the count grows with the pattern. It
+ * is the same on every machine and no clock is needed.
  */
 #include "expr/expr_fn.h"
 
@@ -17,6 +18,9 @@
 #define WORK_A_STEP   25 /* calls from PCRE2, about 20 ns each */
 #define BYTES_A_WORK  16 /* moved over in the text */
 #define HEAP_KB       4096
+/* A range of a caseless class is compiled character by character, about 5 ns each. */
+#define CHARS_A_STEP 200
+#define CHARS_MAX    0x110000u
 
 /* The pattern used last: map(x => matches(x, "...")) compiles it once. */
 struct expr_regex {
@@ -29,6 +33,7 @@ struct expr_regex {
 	pcre2_compile_context *compile;
 	uint32_t
 		repeat_max; /* the largest n of {n}: an item may look at so many characters and fail */
+	uint32_t scale; /* what an item may cost: a class is looked through for every character */
 	uint64_t work, work_left;
 	size_t at; /* where the match stood at the last call */
 };
@@ -73,7 +78,7 @@ static int count_work(pcre2_callout_block *b, void *arg)
 	size_t now = b->current_position, moved = now > re->at ? now - re->at : re->at - now;
 
 	re->at = now;
-	re->work += 1 + moved / BYTES_A_WORK + re->repeat_max / BYTES_A_WORK;
+	re->work += (1 + moved / BYTES_A_WORK + re->repeat_max / BYTES_A_WORK) * re->scale;
 	return re->work > re->work_left ? PCRE2_ERROR_CALLOUT : 0;
 }
 
@@ -93,10 +98,64 @@ static uint32_t largest_repeat(const char *p, size_t n)
 	return max;
 }
 
+/* 'i' somewhere in (?...: or (?...) ; what only looks so makes the pattern dearer, nothing else. */
+static bool is_caseless(const struct expr_regex *re)
+{
+	const char *end = re->pattern + re->len;
+
+	if (re->options & PCRE2_CASELESS)
+		return true;
+	for (const char *p = re->pattern; end - p > 2; p++) {
+		if (p[0] != '(' || p[1] != '?')
+			continue;
+		for (const char *q = p + 2; q < end && *q != ')' && *q != ':'; q++) {
+			if (*q == 'i')
+				return true;
+		}
+	}
+	return false;
+}
+
+/* No less than the code point with which a range ends; @p is behind its '-'. */
+static uint32_t range_end(const char *p, const char *end)
+{
+	uint32_t v = 0;
+
+	if (p < end && (uint8_t)*p >= 0x80) {
+		v = (uint8_t)*p & ((uint8_t)*p < 0xe0 ? 0x1f : (uint8_t)*p < 0xf0 ? 0x0f : 0x07);
+		while (++p < end && ((uint8_t)*p & 0xc0) == 0x80)
+			v = v << 6 | (*p & 0x3f);
+		return PB_MIN(v, CHARS_MAX);
+	}
+	/* blanks are skipped under (?xx) */
+	if (p >= end || (*p != '\\' && *p != ' ' && *p != '\t'))
+		return 0;
+	if (end - p < 4 || memcmp(p, "\\x{", 3) != 0)
+		return CHARS_MAX;
+	for (p += 3; p < end && *p != '}' && v < CHARS_MAX; p++)
+		v = v * 16 + (*p <= '9' ? (uint32_t)(*p & 15) : (uint32_t)(*p & 7) + 9);
+	return PB_MIN(v, CHARS_MAX);
+}
+
+static size_t compile_steps(const struct expr_regex *re)
+{
+	const char *end = re->pattern + re->len;
+	size_t steps = 10 + re->len;
+
+	if (!is_caseless(re))
+		return steps;
+	for (const char *p = re->pattern; p < end; p++) {
+		if (*p == '-')
+			steps += range_end(p + 1, end) / CHARS_A_STEP;
+	}
+	return steps;
+}
+
 static bool compile(struct expr_call *c, struct expr_regex *re)
 {
 	int code = 0;
 	PCRE2_SIZE at = 0;
+	size_t bytes = 0;
 
 	re->compile = pcre2_compile_context_create(NULL);
 	re->context = pcre2_match_context_create(NULL);
@@ -113,6 +172,8 @@ static bool compile(struct expr_call *c, struct expr_regex *re)
 	if (!re->code)
 		return expr_fail_call(c, "expr.regex", "the pattern has a fault at byte %zu (%d)",
 				      (size_t)at, code);
+	(void)pcre2_pattern_info(re->code, PCRE2_INFO_SIZE, &bytes); /* fails for bad arguments */
+	re->scale = (uint32_t)(1 + PB_MAX(re->len, bytes / 16) / 16);
 	re->match = pcre2_match_data_create_from_pattern(re->code, NULL);
 	if (!re->match)
 		return expr_fail_call(c, "expr.budget_memory", "out of memory");
@@ -129,6 +190,9 @@ static bool get_regex(struct expr_call *c, uint32_t i, uint32_t options, struct 
 	if (s.len > PATTERN_BYTES)
 		return expr_fail_call(c, "expr.regex", "a pattern of more than %d bytes",
 				      PATTERN_BYTES);
+	/* (*LIMIT_MATCH=...) and its like would speak to PCRE2 itself */
+	if (s.len > 1 && s.p[0] == '(' && s.p[1] == '*')
+		return expr_fail_call(c, "expr.regex", "a pattern that begins with (*");
 	if (re && re->options == options && re->len == s.len && !memcmp(re->pattern, s.p, s.len)) {
 		*ret = re;
 		return true;
@@ -138,7 +202,7 @@ static bool get_regex(struct expr_call *c, uint32_t i, uint32_t options, struct 
 	re->pattern = pb_xmemdup(s.p, s.len);
 	re->len = s.len;
 	re->options = options;
-	if (!expr_charge(c->ev, 10 + s.len) || !compile(c, re)) {
+	if (!expr_charge(c->ev, compile_steps(re)) || !compile(c, re)) {
 		expr_regex_free(re);
 		c->ev->regex = NULL;
 		return false;

@@ -297,6 +297,17 @@ bool expr_template_is_constant(const struct expr_template *tmpl)
 	return tmpl->root.kind == PART_CONST;
 }
 
+bool expr_template_is_expression(const struct expr_template *tmpl, const char *key)
+{
+	const struct pb_json *v = tmpl->root.value;
+
+	for (const struct part *kid = tmpl->root.kid; kid; kid = kid->next) {
+		if (v->type == PB_JSON_OBJECT && pb_str_eq(v->members[kid->index].key, key))
+			return kid->kind == PART_EXPR;
+	}
+	return false;
+}
+
 void expr_template_each_ref(const struct expr_template *tmpl, expr_ref_fn *fn, void *arg)
 {
 	for (const struct expr_ref_node *r = tmpl->refs.first; r; r = r->next) {

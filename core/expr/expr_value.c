@@ -15,12 +15,15 @@
 static pb_printf(5, 0) bool vfail(struct expr_ev *ev, uint32_t pos, const char *code,
 				  const char *prefix, const char *fmt, va_list ap)
 {
-	char msg[160];
+	char msg[160], at[24] = "";
 
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap); /* may be cut */
 	if (!ev->err)
 		return false;
-	(void)pb_err_set(&ev->err->err, PB_E_UNPROCESSABLE, code, "%s%s%s", prefix,
+	/* what is behind braces never begins at 0: that is a budget's end, which has no place */
+	if (pos || !*ev->pointer)
+		(void)pb_str_printf(at, sizeof(at), "byte %u: ", pos);
+	(void)pb_err_set(&ev->err->err, PB_E_UNPROCESSABLE, code, "%s%s%s%s", at, prefix,
 			 *prefix ? ": " : "", msg);
 	ev->err->pointer = ev->pointer;
 	ev->err->position = pos;
@@ -118,6 +121,8 @@ bool expr_arg_int(struct expr_call *c, uint32_t i, int64_t min, int64_t max, int
 
 	if (!expr_is_number(&c->arg[i]))
 		return expr_fail_arg(c, i, "an integer");
+	if (!expr_charge_digits(c->ev, &c->arg[i]))
+		return false;
 	if (!pb_json_i64(&c->arg[i], &v) || v < min || v > max)
 		return expr_fail_call(c, "expr.range",
 				      "argument %u must be an integer from %lld to %lld", i + 1,
@@ -139,6 +144,8 @@ bool expr_arg_double(struct expr_call *c, uint32_t i, double *ret)
 {
 	if (!expr_is_number(&c->arg[i]))
 		return expr_fail_arg(c, i, "a number");
+	if (!expr_charge_digits(c->ev, &c->arg[i]))
+		return false;
 	if (!pb_json_double(&c->arg[i], ret))
 		return expr_fail_call(c, "expr.range", "argument %u is out of range", i + 1);
 	return true;

@@ -459,6 +459,11 @@ const struct expr_zone *expr_zone_get(const char *name, size_t len)
 	return z ? keep(z) : NULL;
 }
 
+bool expr_zone_exists(const char *name)
+{
+	return expr_zone_get(name, strlen(name)) != NULL;
+}
+
 void expr_zone_clear(void)
 {
 	(void)pthread_once(&once, init_lock);

@@ -377,6 +377,12 @@ static size_t host_sha256(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES
 	return CRYPTO_HASH_BYTES;
 }
 
+static size_t host_sha512(const void *p, size_t n, uint8_t out[EXPR_DIGEST_BYTES])
+{
+	crypto_sha512(p, n, out);
+	return CRYPTO_SHA512_BYTES;
+}
+
 static size_t host_hmac_sha256(const void *key, size_t key_len, const void *p, size_t n,
 			       uint8_t out[EXPR_DIGEST_BYTES])
 {
@@ -384,7 +390,8 @@ static size_t host_hmac_sha256(const void *key, size_t key_len, const void *p, s
 	return CRYPTO_HASH_BYTES;
 }
 
-static const struct expr_host expr_host = {.sha256 = host_sha256, .hmac_sha256 = host_hmac_sha256};
+static const struct expr_host expr_host = {
+	.sha256 = host_sha256, .sha512 = host_sha512, .hmac_sha256 = host_hmac_sha256};
 
 static bool start_engine(struct host *h, struct pb_err *err)
 {

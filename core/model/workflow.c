@@ -134,6 +134,13 @@ static bool is_given(const struct model_object *o, const char *key)
 	return v && !pb_json_is(v, PB_JSON_NULL);
 }
 
+/* Nobody acts on it yet: saying nothing would promise what is not kept. */
+static void unsupported(const struct model_object *o, const char *key)
+{
+	model_fault(o->r, "setting_unsupported", model_field_at(o, key),
+		    "\"%s\" is not supported by this version; leave it out", key);
+}
+
 void model_read_settings(struct model_reader *r, const struct pb_json *j)
 {
 	static const char *const known[] = {"mode",           "timezone",  "concurrency",
@@ -143,21 +150,25 @@ void model_read_settings(struct model_reader *r, const struct pb_json *j)
 	struct model_settings *s = &r->wf->settings;
 	unsigned choice;
 
-	s->timezone = "UTC";
 	if (!j || !must_be_object(r, j, o.at))
 		return;
 	model_fields_known(&o, known);
-	if (is_given(&o, "mode") && model_field_choice(&o, "mode", modes, &choice))
+	if (is_given(&o, "mode") && model_field_choice(&o, "mode", modes, &choice)) {
 		s->mode = (enum model_mode)choice;
+		if (s->mode != MODEL_MODE_DURABLE)
+			unsupported(&o, "mode");
+	}
 	if (is_given(&o, "timezone"))
 		(void)model_field_text(&o, "timezone", false, TEXT_CHARS, &s->timezone);
-	if (is_given(&o, "concurrency"))
-		(void)model_field_uint(&o, "concurrency", 1, CONCURRENCY_MAX, &s->concurrency);
-	if (is_given(&o, "error_workflow"))
-		(void)model_field_text(&o, "error_workflow", false, TEXT_CHARS, &s->error_workflow);
-	if (is_given(&o, "retention"))
-		(void)model_field_duration(&o, "retention", RETENTION_MIN_US, RETENTION_MAX_US,
-					   &s->retention_us);
+	if (is_given(&o, "concurrency") &&
+	    model_field_uint(&o, "concurrency", 1, CONCURRENCY_MAX, &s->concurrency))
+		unsupported(&o, "concurrency");
+	if (is_given(&o, "error_workflow") &&
+	    model_field_text(&o, "error_workflow", false, TEXT_CHARS, &s->error_workflow))
+		unsupported(&o, "error_workflow");
+	if (is_given(&o, "retention") && model_field_duration(&o, "retention", RETENTION_MIN_US,
+							      RETENTION_MAX_US, &s->retention_us))
+		unsupported(&o, "retention");
 }
 
 static void read_head(struct model_reader *r, const struct model_object *o)
@@ -197,22 +208,39 @@ static void read_document(struct model_reader *r, const struct pb_json *json)
 	model_read_settings(r, pb_json_get(json, "settings"));
 }
 
-enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
-				    struct pb_problems *problems, const struct model_workflow **ret,
-				    struct pb_err *err)
+enum pb_status model_workflow_read(const struct pb_json *json, struct pb_arena *arena,
+				   struct pb_problems *problems, const struct model_workflow **ret,
+				   bool *ret_sound, struct pb_err *err)
 {
 	struct model_reader r = {.arena = arena, .problems = problems};
 
 	r.wf = model_reader_alloc(&r, 1, sizeof(*r.wf));
-	if (r.wf)
+	if (r.wf) {
+		r.wf->settings.timezone = "UTC";
 		read_document(&r, json);
+	}
 	if (arena->overflow)
 		return pb_err_set(err, PB_E_TOO_LARGE, "workflow.too_large",
 				  "the workflow is too large");
-	if (r.failed)
+	*ret_sound = !r.failed;
+	*ret = r.wf;
+	return PB_OK;
+}
+
+enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
+				    struct pb_problems *problems, const struct model_workflow **ret,
+				    struct pb_err *err)
+{
+	const struct model_workflow *wf = NULL;
+	bool sound = false;
+	enum pb_status st = model_workflow_read(json, arena, problems, &wf, &sound, err);
+
+	if (st != PB_OK)
+		return st;
+	if (!sound)
 		return pb_err_set(err, PB_E_UNPROCESSABLE, "workflow.invalid",
 				  "the workflow definition has %zu faults",
 				  problems->n + problems->more);
-	*ret = r.wf;
+	*ret = wf;
 	return PB_OK;
 }

@@ -150,12 +150,21 @@ struct model_workflow {
  *          field_unknown, field_type, field_value, trigger_type_unsupported, method_unknown,
  *          step_id_invalid, step_id_duplicate, step_type_unsupported, action_invalid, duration_invalid,
  *          edge_invalid, edge_unknown_step, edge_unknown_port, edge_duplicate, cycle, step_unreachable,
- *          too_many_steps, too_many_edges.
+ *          too_many_steps, too_many_edges, setting_unsupported (known to
+ *          the format, not to this host).
  * Threads: [any-thread]
  */
 enum pb_status model_workflow_parse(const struct pb_json *json, struct pb_arena *arena,
 				    struct pb_problems *problems, const struct model_workflow **ret,
 				    struct pb_err *err) pb_must_check;
+/*
+ * The same for who looks for more faults: *ret is there although some were found (added to @problems).
+ * Then a step may lack its id, action or `with`, and there may be no edges and no order.
+ * Errors:  PB_E_TOO_LARGE.
+ */
+enum pb_status model_workflow_read(const struct pb_json *json, struct pb_arena *arena,
+				   struct pb_problems *problems, const struct model_workflow **ret,
+				   bool *ret_sound, struct pb_err *err) pb_must_check;
 
 /* Index of the step with @id, or -1. */
 int32_t model_workflow_find_step(const struct model_workflow *wf, const char *id, size_t n);

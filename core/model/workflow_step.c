@@ -157,6 +157,18 @@ static void read_retry(const struct model_object *step_object, struct model_retr
 			    "must not be less than \"initial\"");
 }
 
+/*
+ * To the http action a parameter of that name means the same as the word at the step, which counts
+ * more. To every other action it is a parameter.
+ */
+static void read_http_repeatable(const struct model_object *o, struct model_step *step)
+{
+	struct model_object with = {o->r, step->with, model_field_at(o, "with")};
+
+	if (step->with && pb_str_eq(step->connector, "http"))
+		(void)model_field_bool(&with, "repeatable", &step->repeatable);
+}
+
 static void read_action(const struct model_object *o, struct model_step *step)
 {
 	read_action_name(o, step);
@@ -169,10 +181,17 @@ static void read_action(const struct model_object *o, struct model_step *step)
 	(void)model_field_duration(o, "timeout", PB_USEC_PER_MSEC, MODEL_STEP_TIMEOUT_MAX_US,
 				   &step->timeout_us);
 	read_retry(o, &step->retry);
-	/* a parameter of that name means this only to the http action; the step's own word counts more */
-	if (pb_str_eq(step->connector, "http"))
-		step->repeatable = pb_json_true(pb_json_get(step->with, "repeatable"));
+	read_http_repeatable(o, step);
 	(void)model_field_bool(o, "repeatable", &step->repeatable);
+}
+
+/*
+ * Text that is no expression would be true for ever: "steps.order.total >= 1000", or "{{ x }} " with
+ * a blank. Whether there is one expression between the braces is seen when it is compiled.
+ */
+static bool is_in_braces(const struct pb_json *v)
+{
+	return v->len >= 4 && !memcmp(v->s, "{{", 2) && !memcmp(v->s + v->len - 2, "}}", 2);
 }
 
 static void read_condition(const struct model_object *o, const struct model_step *step)
@@ -188,6 +207,9 @@ static void read_condition(const struct model_object *o, const struct model_step
 	if (v && !pb_json_is(v, PB_JSON_STRING) && !pb_json_is(v, PB_JSON_BOOL))
 		model_fault(o->r, "field_type", model_field_at(&with, "condition"),
 			    "must be an expression or true or false, not %s", pb_json_type_name(v));
+	else if (v && pb_json_is(v, PB_JSON_STRING) && !is_in_braces(v))
+		model_fault(o->r, "field_value", model_field_at(&with, "condition"),
+			    "must be one expression in {{ }} and nothing else");
 }
 
 static void read_with(const struct model_object *o, struct model_step *step)

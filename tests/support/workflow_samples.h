@@ -68,7 +68,7 @@ static const struct workflow_sample workflow_samples[] = {
 	{TRIGGER("{'type':'webhook','with':{'deadline':'1h'}}"), "duration_invalid", "/trigger/with/deadline", true},
 	{TRIGGER("{'type':'webhook','with':{'method':'POST'}}"), "field_unknown", "/trigger/with/method", false},
 	/* settings */
-	{SETTINGS("'mode':'express','timezone':'Europe/Paris','concurrency':5,'error_workflow':'x','retention':'30d'"), NULL, NULL, false},
+	{SETTINGS("'mode':'durable','timezone':'Europe/Paris'"), NULL, NULL, false},
 	{SETTINGS("'mode':'durable','timezone':'UTC','concurrency':null,'error_workflow':null,'retention':null"), NULL, NULL, false},
 	{SETTINGS("'mode':'fast'"), "field_value", "/settings/mode", false},
 	{SETTINGS("'timezone':''"), "field_value", "/settings/timezone", false},
@@ -78,6 +78,10 @@ static const struct workflow_sample workflow_samples[] = {
 	{SETTINGS("'error_workflow':{}"), "field_type", "/settings/error_workflow", false},
 	{SETTINGS("'retention':30"), "field_type", "/settings/retention", false},
 	{SETTINGS("'retention':'1s'"), "duration_invalid", "/settings/retention", true},
+	{SETTINGS("'mode':'express'"), "setting_unsupported", "/settings/mode", true},
+	{SETTINGS("'concurrency':7"), "setting_unsupported", "/settings/concurrency", true},
+	{SETTINGS("'error_workflow':'oops'"), "setting_unsupported", "/settings/error_workflow", true},
+	{SETTINGS("'retention':'30d'"), "setting_unsupported", "/settings/retention", true},
 	{SETTINGS("'zone':'UTC'"), "field_unknown", "/settings/zone", false},
 	{DOC(SET("a"), ",'settings':null"), "field_type", "/settings", false},
 	/* steps */
@@ -106,8 +110,16 @@ static const struct workflow_sample workflow_samples[] = {
 	{DOC("{'id':'a','type':'if','with':{'condition':false}}", ""), NULL, NULL, false},
 	{DOC("{'id':'a','type':'if','with':{}}", ""), "field_missing", "/steps/0/with/condition", false},
 	{DOC("{'id':'a','type':'if'}", ""), "field_missing", "/steps/0/with", false},
+	{DOC("{'id':'a','type':'action','action':'http.request','with':{'repeatable':true}}", ""), NULL, NULL, false},
+	{DOC("{'id':'a','type':'action','action':'http.request','with':{'repeatable':'yes'}}", ""), "field_type", "/steps/0/with/repeatable", true},
+	{DOC("{'id':'a','type':'action','action':'crm.book','with':{'repeatable':'yes'}}", ""), NULL, NULL, false},
 	{DOC("{'id':'a','type':'if','with':{'condition':1}}", ""), "field_type", "/steps/0/with/condition", false},
-	{DOC("{'id':'a','type':'if','with':{'condition':'x','else':'y'}}", ""), "field_unknown", "/steps/0/with/else", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'false'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'steps.a.n >= 1000'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':' {{ false }}'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ false }}\\n'}}", ""), "field_value", "/steps/0/with/condition", false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ n ==\\n 1 }}'}}", ""), NULL, NULL, false},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ x }}','else':'y'}}", ""), "field_unknown", "/steps/0/with/else", false},
 	/* actions */
 	{DOC(ACT("a", ""), ""), NULL, NULL, false},
 	{DOC(ACT("a", ",'with':{'anything':[1]},'connection':'c','connector_version':'1.4.0','timeout':'24h','repeatable':true,"

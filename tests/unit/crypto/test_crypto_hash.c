@@ -26,6 +26,18 @@ START_TEST(sha256__fips_vectors)
 }
 END_TEST
 
+START_TEST(sha512__fips_vector)
+{
+	uint8_t out[CRYPTO_SHA512_BYTES];
+	char hex[2 * sizeof(out) + 1];
+
+	crypto_sha512("abc", 3, out);
+	pb_hex(out, sizeof(out), hex);
+	ck_assert_str_eq(hex, "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+			      "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
+}
+END_TEST
+
 START_TEST(sha256_streaming__equals_whole)
 {
 	struct crypto_sha256_state st;
@@ -129,6 +141,7 @@ static Suite *suite(void)
 	crypto_init();
 	tcase_set_timeout(t, 20);
 	tcase_add_test(t, sha256__fips_vectors);
+	tcase_add_test(t, sha512__fips_vector);
 	tcase_add_test(t, sha256_streaming__equals_whole);
 	tcase_add_test(t, hmac__rfc4231_case_2_and_6);
 	tcase_add_test(t, hmac_parts__providers_vectors);

@@ -164,6 +164,10 @@ static const struct {
 	{DOC("{'id':'a','type':'set','with':{}}", ",'edges':[['trigger','z']]"), PB_E_UNPROCESSABLE,
 	 NULL, NULL},
 	{DOC("", ""), PB_E_UNPROCESSABLE, NULL, NULL},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ true }} and {{ false }}'}}", ""),
+	 PB_E_UNPROCESSABLE, "workflow.field_value", "/steps/0/with/condition"},
+	{DOC("{'id':'a','type':'if','with':{'condition':'{{ 1 }}}}'}}", ""), PB_E_UNPROCESSABLE,
+	 "workflow.field_value", "/steps/0/with/condition"},
 };
 
 START_TEST(compile__refuses)

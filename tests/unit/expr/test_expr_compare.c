@@ -69,11 +69,71 @@ START_TEST(compare__equal_values_of_all_kinds)
 }
 END_TEST
 
+#define DIGITS 950000
+
+/* limit is 0.000...01, `zero` 0.000...00: a reader has to go to the end of both. */
+static const char *const long_numbers[] = {
+	"items.filter(i => i > limit)",
+	"items.filter(i => i == limit)",
+	"items.map(i => i + limit)",
+	"items.map(i => zero ? 1 : 0)",
+	"items.map(i => !zero)",
+	"items.map(i => zero || 1)",
+	"items.filter(i => zero)",
+	"items.some(i => zero)",
+	"items.count(i => zero)",
+	"items.unique_by(i => limit)",
+	"items.sort_by(i => limit)",
+	"items.min(i => limit)",
+	"items.map(i => items[limit])",
+	"items.map(i => abs(limit))",
+	"items.map(i => round(limit))",
+	"items.map(i => sign(limit))",
+	"items.map(i => clamp(1, zero, limit))",
+	"items.map(i => sqrt(limit))",
+	"items.map(i => pow(limit, 2))",
+	"items.map(i => to_int(limit))",
+	"items.map(i => is_integer(limit))",
+	"items.map(i => to_bool(zero))",
+	"items.map(i => to_json(i, zero))",
+};
+
+static const struct pb_json *long_trigger(struct pb_arena *a)
+{
+	pb_auto_buf b = PB_BUF_INIT;
+
+	for (int k = 0; k < 2; k++) {
+		ck_assert(pb_buf_adds(&b, k ? "1,\"zero\":0." : "{\"body\":{\"limit\":0."));
+		for (int i = 0; i < DIGITS; i++)
+			ck_assert(pb_buf_addc(&b, '0'));
+	}
+	ck_assert(pb_buf_adds(&b, ",\"items\":[1,2,3]}}"));
+	return expr_test_json(a, pb_buf_str(&b));
+}
+
+START_TEST(compare__long_numbers_cost_their_length)
+{
+	struct expr_scope scope = {.now_us = 1};
+	struct expr_budget budget;
+	pb_autofree char *got = NULL;
+	pb_auto_arena a;
+
+	pb_arena_init(&a, 8u << 20);
+	scope.trigger = long_trigger(&a);
+	expr_budget_init(&budget);
+	got = expr_test_eval_scope(long_numbers[_i], &scope, &budget);
+	ck_assert_msg(!strncmp(got, "!expr.budget_steps@", 19), "%s gave %.60s", long_numbers[_i],
+		      got);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("compare");
 
 	tcase_add_test(tc, compare__is_exact);
 	tcase_add_loop_test(tc, compare__equal_values_of_all_kinds, 0, 7);
+	tcase_add_loop_test(tc, compare__long_numbers_cost_their_length, 0,
+			    PB_ARRAY_LEN(long_numbers));
 	return expr_test_main("expr_compare", tc);
 }

@@ -36,6 +36,24 @@ static const struct expr_case cases[] = {
 	{"repeat('1', 60000).matches('(?:[0-9]{1000}x|y)')", "!expr.budget_steps"},
 	{"'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$')", "!expr.budget_steps"},
 	{"'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a|a)*$')", "!expr.budget_steps"},
+	/* every character is looked for in the whole class */
+	{"repeat('\xd1\x8f', 2000).matches(concat('[a', repeat('\xd1\x8f', 900), ']*[!?]'))",
+	 "!expr.budget_steps"},
+	/* wide ranges are spelled out when the pattern is caseless */
+	{"matches('a', '[\\\\x{80}-\\\\x{10ffff}]')", "false"},
+	{"matches('\xd0\xaf', '^[\xd0\xb0-\xd1\x8f]$', 'i')", "true"},
+	{"matches('\xd0\xaf', '^[\\\\x{430}-\\\\x{44f}]$', 'i')", "true"},
+	{"range(0, 20).filter(i => to_text(i).matches('[\xd0\xb0-\xd1\x8f]', 'i') && "
+	 "matches('a', 'b'))",
+	 "[]"},
+	{"matches('a', repeat('[\\\\x{80}-\\\\x{10ffff}]', 20), 'i')", "!expr.budget_steps"},
+	{"matches('a', repeat('[a-\xf4\x8f\xbf\xbf]', 20), 'i')", "!expr.budget_steps"},
+	{"matches('a', concat('(?si)[', repeat('\\\\200-\\\\x{10ffff}', 20), ']'))",
+	 "!expr.budget_steps"},
+	{"matches('a', concat('(?ixx)[', repeat('a- \\\\N{U+10ffff}', 20), ']'))",
+	 "!expr.budget_steps"},
+	{"matches('a', '(*LIMIT_MATCH=1)a')", "!expr.regex"},
+	{"matches('a', '(*UTF)a')", "!expr.regex"},
 
 	{"repeat('a', 300000).matches('a')", "!expr.regex"},
 };

@@ -157,7 +157,11 @@ START_TEST(template__error_has_pointer_and_position)
 	got = render(&f, "{\"a\":1,\"b\":[\"x {{ n }}\",\"y {{ n + t }}\"]}");
 	ck_assert_str_eq(got, "!expr.type@7");
 	ck_assert_str_eq(f.err.pointer, "/w/b/1");
-	ck_assert_str_eq(f.err.err.msg, "arithmetic needs numbers, not string");
+	ck_assert_str_eq(f.err.err.msg, "byte 7: arithmetic needs numbers, not string");
+	pb_autofree char *call = render(&f, "\"{{ t.round() }}\"");
+	ck_assert_str_eq(f.err.err.msg, "byte 5: round: argument 1 must be a number, not string");
+	pb_autofree char *bomb = render(&f, "\"{{ range(0, 100000).map(x => 1) }}\"");
+	ck_assert_str_eq(f.err.err.msg, "the expression does too much work");
 }
 END_TEST
 

@@ -174,9 +174,7 @@ START_TEST(parse__fields_arrive)
 		"{'id':'c','type':'action','action':'http.request','repeatable':false,'with':{'"
 		"repeatable':true}},"
 		"{'id':'d','type':'action','action':'crm.book','with':{'repeatable':'{{ x }}'}}],"
-		"'settings':{'mode':'express','timezone':'Europe/"
-		"Paris','concurrency':7,'error_workflow':'oops',"
-		"'retention':'30d'}}");
+		"'settings':{'mode':'durable','timezone':'Europe/Paris'}}");
 	const struct model_step *a = &wf->steps[0];
 
 	ck_assert_uint_eq(wf->trigger.methods, MODEL_METHOD_GET | MODEL_METHOD_DELETE);
@@ -194,11 +192,7 @@ START_TEST(parse__fields_arrive)
 	ck_assert(wf->steps[1].repeatable);
 	ck_assert(!wf->steps[2].repeatable);
 	ck_assert(!wf->steps[3].repeatable);
-	ck_assert_int_eq(wf->settings.mode, MODEL_MODE_EXPRESS);
 	ck_assert_str_eq(wf->settings.timezone, "Europe/Paris");
-	ck_assert_uint_eq(wf->settings.concurrency, 7);
-	ck_assert_str_eq(wf->settings.error_workflow, "oops");
-	ck_assert_int_eq(wf->settings.retention_us, INT64_C(30) * 86400 * 1000000);
 }
 END_TEST
 
