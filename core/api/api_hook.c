@@ -343,7 +343,7 @@ static bool set_idempotency(struct http_req *req, const struct store_hook *hook,
 {
 	const char *key = http_req_header(req, "Idempotency-Key");
 	char id[PB_UUID_TEXT_BYTES];
-	struct pb_slice parts[2];
+	struct pb_slice parts[4];
 
 	if (!key)
 		return true;
@@ -356,6 +356,8 @@ static bool set_idempotency(struct http_req *req, const struct store_hook *hook,
 	r->idempotency_scope = pb_slice_str(pb_arena_printf(http_req_arena(req), "hook:%s", id));
 	parts[0] = pb_slice_str(http_req_method_name(req));
 	parts[1] = body;
+	parts[2] = http_req_query_raw(req);
+	parts[3] = pb_slice_str(http_req_header(req, "Content-Type"));
 	crypto_sha256(key, strlen(key), r->idempotency_key_hash);
 	crypto_blake2b_parts(NULL, parts, PB_ARRAY_LEN(parts), r->idempotency_request_hash);
 	return true;
