@@ -17,6 +17,10 @@
 
 #include "base/base.h"
 
+#define CHECK_ARENA_BYTES ((size_t)64 * 1024) /* and what the body's length asks for */
+/* What a run gave back may be larger than a request's arena. */
+#define RESULT_ARENA_BYTES ((size_t)64 * 1024 * 1024)
+
 /* Never part of a trigger: they are credentials, and executions are stored and shown. */
 static const char *const secret_headers[] = {"authorization", "proxy-authorization", "cookie",
 					     "x-api-key"};
@@ -215,14 +219,23 @@ static bool says_json(const char *content_type)
 	       (t.len > 5 && pb_slice_eq_nocase(pb_slice(t.p + t.len - 5, 5), "+json"));
 }
 
+/* Checked in an arena of its own: [1,1,1...] takes nine times its length, and the body's limit is the operator's. */
+static enum pb_status check_json(struct pb_slice body, struct pb_err *err)
+{
+	const struct pb_json_limits limits = {.depth = PB_JSON_DEPTH - 1}; /* it goes one deeper */
+	const struct pb_json *ignored;
+	pb_auto_arena arena;
+
+	pb_arena_init(&arena, body.len * 16 + CHECK_ARENA_BYTES);
+	return pb_json_parse(&arena, body.p, body.len, &limits, &ignored, err);
+}
+
 /*
  * JSON goes in as the very bytes that came (checked first); anything else as text. False when it has answered.
  */
 static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw *w)
 {
 	const char *type = http_req_header(req, "Content-Type");
-	const struct pb_json_limits limits = {.depth = PB_JSON_DEPTH - 1}; /* it goes one deeper */
-	const struct pb_json *ignored;
 	struct pb_err err = PB_ERR_INIT;
 	enum pb_status st = PB_OK;
 
@@ -232,7 +245,7 @@ static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw 
 		return true;
 	}
 	if (says_json(type) || !type) {
-		st = pb_json_parse(http_req_arena(req), body.p, body.len, &limits, &ignored, &err);
+		st = check_json(body, &err);
 		if (st == PB_OK) {
 			pb_jw_raw(w, body.p, body.len);
 			return true;
@@ -372,7 +385,9 @@ static void accept_hook(struct api *api, struct http_req *req, const struct stor
 	struct pb_err err = PB_ERR_INIT;
 	pb_auto_buf trigger = PB_BUF_INIT;
 	struct pb_slice body;
+	pb_auto_arena arena;
 
+	pb_arena_init(&arena, RESULT_ARENA_BYTES);
 	if (http_req_body(req, &body, &err) != PB_OK) {
 		http_reply_error(req, &err);
 		return;
@@ -382,7 +397,7 @@ static void accept_hook(struct api *api, struct http_req *req, const struct stor
 	r.trigger = pb_slice(pb_buf_str(&trigger), trigger.len);
 	if (info->wants_result)
 		r.wait_us = PB_MIN(info->result_deadline_us, api->cfg.config->sync_wait_max_us);
-	if (engine_accept(api->cfg.engine, &r, http_req_arena(req), &accepted, &err) != PB_OK)
+	if (engine_accept(api->cfg.engine, &r, &arena, &accepted, &err) != PB_OK)
 		api_fail(req, &err);
 	else if (!info->wants_result)
 		reply_accepted(req, &accepted);

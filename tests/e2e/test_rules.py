@@ -4,7 +4,7 @@ Rules of the API that were broken once: what belongs to a request, limits as the
 who may see what.
 """
 import harness
-from harness import webhook
+from harness import http_step, webhook
 
 SET = [{"id": "a", "type": "set", "with": {"x": 1}}]
 
@@ -22,6 +22,24 @@ class Rules(harness.HostCase):
         self.assert_error(post("?order=2"), 409, "idempotency.conflict")
         self.assert_error(post(""), 409, "idempotency.conflict")
         self.assert_error(post(kind="text/plain"), 409, "idempotency.conflict")
+
+
+class Large(harness.HostCase):
+    """Bodies and results as large as the settings allow."""
+
+    SETTINGS = {"max_body_bytes": "8MB", "sync_wait_max": "20s"}
+
+    def test_body__json_up_to_the_limit_is_accepted(self):
+        wf = self.workflow(SET)
+        for body in (b"[" + b"1," * 250000 + b"1]", b'{"a":"' + b"x" * 6000000 + b'"}', b"[" + b"[]," * 300000 + b"[]]"):
+            answer = wf.post(body)
+            self.assertEqual(answer.status, 202, answer.body[:500])
+
+    def test_result__larger_than_a_request_is_answered(self):
+        wf = self.workflow([http_step("a", self.sink.url + "/get?body=huge&bytes=900000", "GET")], trigger=webhook("result"))
+        answer = wf.post(b'"' + b"x" * 3600000 + b'"')
+        self.assertEqual(answer.status, 200, answer.body[:800])
+        self.assertEqual(len(answer.data["body"]), 900000)
 
 
 if __name__ == "__main__":
