@@ -6,9 +6,11 @@
 
 #include "api/api_hooks.h"
 #include "api/api_internal.h"
+#include "api/api_resolve.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "bus/bus.h"
 #include "config/config.h"
 #include "limits/limits.h"
 
@@ -218,6 +220,14 @@ void api_config_changed(struct api *api, const char *kind, struct pb_uuid id)
 		auth_invalidate(api->cfg.auth, id);
 	if (all || pb_str_eq(kind, "workflow") || pb_str_eq(kind, "hook"))
 		api_hooks_stale(api->hooks);
+	if (api->cfg.resolve && (all || pb_str_eq(kind, "connection")))
+		api_resolve_forget(api->cfg.resolve, id);
+}
+
+void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id)
+{
+	api_config_changed(api, kind, id);
+	bus_notify_config_changed(api->cfg.bus, kind, id);
 }
 
 void api_upkeep(struct api *api)

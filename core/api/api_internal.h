@@ -71,6 +71,12 @@ typedef enum pb_status api_create_fn(struct api *api, struct http_req *req,
 				     struct pb_err *err);
 void api_create(struct api *api, struct http_req *req, const char *scope, api_create_fn *create);
 
+/*
+ * What was changed here (kind and id as api_config_changed has them): this host obeys before the answer goes out,
+ * the others when the bus tells them.
+ */
+void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id);
+
 /* Logs what is internal, hides it, and answers. */
 void api_fail(struct http_req *req, const struct pb_err *err);
 

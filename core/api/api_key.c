@@ -6,7 +6,6 @@
 #include "api/api_body.h"
 
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "crypto/crypto_secret.h"
 #include "store/store_api_key.h"
 
@@ -211,7 +210,7 @@ static void handle_revoke(struct http_req *req, void *arg)
 		api_fail(req, &err);
 		return;
 	}
-	bus_notify_config_changed(api->cfg.bus, "api_key", id);
+	api_tell_changed(api, "api_key", id);
 	http_reply_empty(req, 204);
 }
 

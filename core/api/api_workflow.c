@@ -7,7 +7,6 @@
 #include "api/api_workflow.h"
 
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "config/config.h"
 #include "crypto/crypto_hash.h"
 #include "engine/engine.h"
@@ -259,7 +258,7 @@ static void save_update(struct api *api, struct http_req *req, struct pb_uuid id
 		return;
 	}
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id); /* it may have been a webhook before */
+	api_tell_changed(api, "hook", id); /* it may have been a webhook before */
 	reply_saved(api, req, wf, "saved");
 }
 
@@ -299,8 +298,8 @@ static void handle_delete(struct http_req *req, void *arg)
 		api_fail(req, &err);
 		return;
 	}
-	bus_notify_config_changed(api->cfg.bus, "workflow", id);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "workflow", id);
+	api_tell_changed(api, "hook", id);
 	http_reply_empty(req, 204);
 }
 
@@ -333,7 +332,7 @@ static void handle_toggle(struct http_req *req, void *arg)
 		return;
 	}
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "hook", id);
 	reply_saved(api, req, wf, active ? "switched on" : "switched off");
 }
 
@@ -448,7 +447,7 @@ static enum pb_status publish(struct api *api, struct http_req *req, const struc
 	if (st != PB_OK)
 		return st;
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "hook", id);
 	answer_with(api, req, wf, 200, "published", answer);
 	return PB_OK;
 }

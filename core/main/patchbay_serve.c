@@ -423,8 +423,6 @@ static void on_config_changed(void *arg, const char *kind, struct pb_uuid id)
 		api_config_changed(h->api, kind, id);
 	if (pb_str_eq(kind, "*") || pb_str_eq(kind, "connector"))
 		connector_store_stale(h->connector_store);
-	if (pb_str_eq(kind, "*") || pb_str_eq(kind, "connection"))
-		api_resolve_forget(h->resolve, id);
 }
 
 static bool start_api(struct host *h, struct pb_err *err)
@@ -442,6 +440,7 @@ static bool start_api(struct host *h, struct pb_err *err)
 		.bus = h->bus,
 		.connectors = h->connectors,
 		.engine = h->engine,
+		.resolve = h->resolve,
 		.hook_subkey = h->hook_subkey,
 		.cursor_subkey = h->cursor_subkey,
 	};

@@ -23,6 +23,22 @@ class Rules(harness.HostCase):
         self.assert_error(post(""), 409, "idempotency.conflict")
         self.assert_error(post(kind="text/plain"), 409, "idempotency.conflict")
 
+    def test_switch_off__is_obeyed_without_nats(self):
+        wfs = [self.workflow(SET) for _ in range(3)]
+        kept = self.workflow(SET)
+        harness.wait_for("the hooks to be in memory", lambda: self.admin.get("status").data["hooks"] >= 4)
+        self.world.servers.stop("nats")
+        try:
+            self.assertEqual(self.client.put(f"workflows/{wfs[0].id}/toggle", {"active": False}).status, 200)
+            self.assert_error(wfs[0].post({}), 404, "hook.not_found")
+            self.assertEqual(self.client.post(f"workflows/{wfs[1].id}/hook/rotate").status, 200)
+            self.assert_error(wfs[1].post({}), 404, "hook.not_found")
+            self.assertEqual(self.client.delete(f"workflows/{wfs[2].id}").status, 204)
+            self.assert_error(wfs[2].post({}), 404, "hook.not_found")
+            self.assertEqual(kept.post({}).status, 202)
+        finally:
+            self.world.servers.start("nats")
+
 
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
