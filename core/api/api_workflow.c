@@ -303,6 +303,22 @@ static void handle_delete(struct http_req *req, void *arg)
 	http_reply_empty(req, 204);
 }
 
+/* Neither absent nor null: what is not said must not switch anything. False when it has answered. */
+static bool read_active(struct http_req *req, const struct pb_json *body, bool *ret)
+{
+	const struct pb_json *j = pb_json_get(body, "active");
+
+	if (!j)
+		api_reject(req, PB_E_INVALID, "request.field_missing", "/active",
+			   "\"active\" is required");
+	else if (!pb_json_is(j, PB_JSON_BOOL))
+		api_reject(req, PB_E_INVALID, "request.field_type", "/active",
+			   "\"active\" must be true or false");
+	else
+		*ret = j->b;
+	return j && pb_json_is(j, PB_JSON_BOOL);
+}
+
 static void handle_toggle(struct http_req *req, void *arg)
 {
 	static const char *const fields[] = {"active", NULL};
@@ -313,18 +329,13 @@ static void handle_toggle(struct http_req *req, void *arg)
 	pb_auto_arena arena;
 	struct pb_uuid id;
 	int64_t revision;
-	bool active;
+	bool active = false;
 
 	pb_arena_init(&arena, API_WORKFLOW_ARENA_BYTES);
 	if (!workflow_id(req, &id) || !api_if_match(req, &revision) ||
 	    !api_body_object(req, &body) || !api_only_fields(req, body, fields))
 		return;
-	if (!pb_json_get(body, "active")) {
-		api_reject(req, PB_E_INVALID, "request.field_missing", "/active",
-			   "\"active\" is required");
-		return;
-	}
-	if (!api_field_bool(req, body, "active", false, &active))
+	if (!read_active(req, body, &active))
 		return;
 	if (store_workflow_set_active(api->cfg.api_pool, api_actor(req)->tenant, id, revision,
 				      active, &arena, &wf, &err) != PB_OK) {

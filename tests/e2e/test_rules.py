@@ -39,6 +39,13 @@ class Rules(harness.HostCase):
         finally:
             self.world.servers.start("nats")
 
+    def test_toggle__wants_true_or_false(self):
+        wf = self.workflow(SET)
+        for wrong in (None, 0, "false", {}):
+            self.assert_error(self.client.put(f"workflows/{wf.id}/toggle", {"active": wrong}), 400, "request.field_type")
+        self.assert_error(self.client.put(f"workflows/{wf.id}/toggle", {}), 400, "request.field_missing")
+        self.assertIs(self.client.get(f"workflows/{wf.id}").data["active"], True)
+
 
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
