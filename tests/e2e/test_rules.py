@@ -46,6 +46,13 @@ class Rules(harness.HostCase):
         self.assert_error(self.client.put(f"workflows/{wf.id}/toggle", {}), 400, "request.field_missing")
         self.assertIs(self.client.get(f"workflows/{wf.id}").data["active"], True)
 
+    def test_keys__expiry_is_in_the_future(self):
+        for past in ("1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2020-01-01T00:00:00Z"):
+            answer = self.client.post("api-keys", {"name": "past", "role": "viewer", "expires_at": past})
+            self.assert_error(answer, 422, "api_key.expiry")
+        made = self.client.post("api-keys", {"name": "for ever", "role": "viewer", "expires_at": None})
+        self.assertEqual(made.status, 201, made)
+
 
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
