@@ -53,6 +53,15 @@ class Rules(harness.HostCase):
         made = self.client.post("api-keys", {"name": "for ever", "role": "viewer", "expires_at": None})
         self.assertEqual(made.status, 201, made)
 
+    def test_numbers__over_all_tenants_are_the_platforms(self):
+        shown = self.client.get("status")
+        self.assertEqual(shown.status, 200, shown)
+        self.assertEqual(set(shown.data), {"version", "uptime_s", "dependencies"})
+        self.assertIs(shown.data["dependencies"]["postgresql"]["up"], True)
+        self.assert_error(self.client.get("/metrics"), 403, "auth.forbidden")
+        self.assertLessEqual({"hooks", "engine", "writer"}, set(self.admin.get("status").data))
+        self.assertIn(b"patchbay_", self.admin.get("/metrics").body)
+
 
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
