@@ -77,6 +77,12 @@ void api_create(struct api *api, struct http_req *req, const char *scope, api_cr
  */
 void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id);
 
+/*
+ * Before the database is asked about a key or a hook that is not in memory: who tries many has a limit an address.
+ * *ret_retry_us: when one more may be tried.
+ */
+bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us);
+
 /* Logs what is internal, hides it, and answers. */
 void api_fail(struct http_req *req, const struct pb_err *err);
 

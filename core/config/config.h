@@ -83,6 +83,7 @@ struct config {
 	/* limits */
 	int64_t api_rate_per_minute;
 	int64_t hook_rate_per_minute;
+	int64_t miss_rate_per_minute;
 };
 
 enum config_type {

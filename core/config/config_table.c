@@ -163,6 +163,9 @@ static const struct config_setting table[] = {
 	/* limits */
 	S_INT(api_rate_per_minute, "600", 1, 10000000, "API requests of one key."),
 	S_INT(hook_rate_per_minute, "60000", 1, 100000000, "Webhook calls of one tenant."),
+	S_INT(miss_rate_per_minute, "600", 1, 10000000,
+	      "API keys and hook tokens of one client address that have to be looked up in the "
+	      "database."),
 };
 
 const struct config_setting *config_settings(size_t *ret_n)

@@ -3,6 +3,9 @@
 Rules of the API that were broken once: what belongs to a request, limits as they are documented, obedience at once,
 who may see what.
 """
+import base64
+import os
+
 import harness
 from harness import http_step, webhook
 
@@ -61,6 +64,29 @@ class Rules(harness.HostCase):
         self.assert_error(self.client.get("/metrics"), 403, "auth.forbidden")
         self.assertLessEqual({"hooks", "engine", "writer"}, set(self.admin.get("status").data))
         self.assertIn(b"patchbay_", self.admin.get("/metrics").body)
+
+
+class Misses(harness.HostCase):
+    SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
+
+    def test_misses__of_one_address_are_limited(self):
+        wf = self.workflow(SET)
+        key = self.client.post("api-keys", {"name": "gone", "role": "viewer"}).data
+        harness.wait_for("the hook to be in memory", lambda: self.admin.get("status").data["hooks"] >= 1)
+        bad = {"X-Forwarded-For": "203.0.113.7"}
+        for i in range(40):
+            x = self.client.raw("POST", "/hooks/" + base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("="), b"{}", bad)
+            if x.status == 429:
+                break
+            self.assert_error(x, 404, "hook.not_found")
+        self.assertEqual(x.status, 429)
+        self.assertGreaterEqual(i, 19)
+        self.assertGreater(int(x.headers["retry-after"]), 0)
+        # so are keys that are not in memory; others, and what is known, are served
+        asked = self.client.raw("GET", "/api/v1/workflows", None, {**bad, "Authorization": "Bearer " + key["key"]})
+        self.assert_error(asked, 429, "limits.exceeded")
+        self.assertEqual(self.client.raw("POST", wf.hook, b"{}", bad).status, 202)
+        self.assertEqual(self.client.get("workflows", token=key["key"]).status, 200)
 
 
 class Large(harness.HostCase):
