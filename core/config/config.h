@@ -44,6 +44,7 @@ struct config {
 	int64_t http_request_timeout_us;
 	int64_t http_keep_alive_timeout_us;
 	int64_t max_body_bytes;
+	struct config_list http_hosts; /* "patchbay.internal", "*.example.com" */
 	struct config_list cors_origins;
 	struct config_list trusted_proxies; /* CIDR */
 	int64_t sync_wait_max_us;

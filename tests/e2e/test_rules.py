@@ -89,6 +89,23 @@ class Misses(harness.HostCase):
         self.assertEqual(self.client.get("workflows", token=key["key"]).status, 200)
 
 
+class Production(harness.HostCase):
+    SETTINGS = {"environment": "production", "public_url": "https://patchbay.example", "trusted_proxies": "127.0.0.1",
+                "http_hosts": "*.internal.example, 10.0.0.5"}
+
+    def test_hosts__only_ours_are_served(self):
+        for ours in ("patchbay.example", "patchbay.example:443", "localhost", "127.0.0.1:8080", "a.internal.example", "10.0.0.5"):
+            self.assertEqual(self.client.raw("GET", "/health", None, {"Host": ours}).status, 200, ours)
+        for other in ("evil.example", "patchbay.example.evil.example", "xpatchbay.example", "10.0.0.6"):
+            self.assert_error(self.client.raw("GET", "/health", None, {"Host": other}), 400, "http.host")
+
+    def test_hsts__is_said_over_https(self):
+        plain = self.client.raw("GET", "/health")
+        self.assertNotIn("strict-transport-security", plain.headers)
+        secure = self.client.raw("GET", "/health", None, {"X-Forwarded-Proto": "https"})
+        self.assertEqual(secure.headers["strict-transport-security"], "max-age=31536000")
+
+
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
 
