@@ -65,6 +65,19 @@ class Rules(harness.HostCase):
         self.assertLessEqual({"hooks", "engine", "writer"}, set(self.admin.get("status").data))
         self.assertIn(b"patchbay_", self.admin.get("/metrics").body)
 
+    def test_suspended__a_tenants_hooks_stop_and_come_back(self):
+        other = self.host.client(self.world.second_tenant(self.client, "paused"))
+        wf = harness.Workflow(other, SET)
+        self.assertEqual(wf.post({}).status, 202)
+        harness.wait_for("the hook to be in memory", lambda: self.admin.get("status").data["hooks"] >= 1)
+        self.world.database.execute("UPDATE tenant SET status = 'suspended' WHERE slug = 'paused'")
+        harness.wait_for("the hook to stop", lambda: wf.post({}).status == 404, 15)
+        fresh = self.world.host()
+        self.assert_error(wf.post({}, client=fresh.client()), 404, "hook.not_found")
+        fresh.kill()
+        self.world.database.execute("UPDATE tenant SET status = 'active' WHERE slug = 'paused'")
+        self.assertEqual(wf.post({}).status, 202)
+
 
 class Misses(harness.HostCase):
     SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
