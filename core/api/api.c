@@ -6,9 +6,11 @@
 
 #include "api/api_hooks.h"
 #include "api/api_internal.h"
+#include "api/api_resolve.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "bus/bus.h"
 #include "config/config.h"
 #include "limits/limits.h"
 
@@ -94,11 +96,45 @@ static void name_actor(struct http_req *req, const struct auth_actor *actor)
 			   tenant_role_name(actor->role));
 }
 
+bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us)
+{
+	int64_t max = api->cfg.config->miss_rate_per_minute;
+	char key[80];
+
+	(void)pb_str_printf(key, sizeof(key), "miss:%s", http_req_remote_ip(req));
+	return limits_take(api->cfg.limits, key, max, PB_USEC_PER_MIN, NULL, ret_retry_us);
+}
+
+struct look_up {
+	struct api *api;
+	struct http_req *req;
+	int64_t retry_us;
+};
+
+static bool may_look_up(void *arg)
+{
+	struct look_up *l = arg;
+
+	return api_may_look_up(l->api, l->req, &l->retry_us);
+}
+
+static void refuse(struct http_req *req, const struct pb_err *err, int64_t retry_us)
+{
+	if (err->status == PB_E_LIMIT) {
+		http_reply_retry(req, err->status, err->code, err->msg, retry_us);
+		return;
+	}
+	if (err->status == PB_E_UNAUTHENTICATED)
+		http_reply_header(req, "WWW-Authenticate", "Bearer realm=\"patchbay\"");
+	api_fail(req, err);
+}
+
 static bool authenticate(struct api *api, struct http_req *req, struct auth_actor **ret)
 {
 	struct auth_actor *actor = pb_arena_calloc(http_req_arena(req), 1, sizeof(*actor));
 	struct pb_err err = PB_ERR_INIT;
 	struct pb_slice query = http_req_query_raw(req);
+	struct look_up look_up = {.api = api, .req = req};
 	struct auth_credentials cred = {
 		.authorization = http_req_header(req, "Authorization"),
 		.n_authorization = http_req_header_repeats(req, "Authorization"),
@@ -106,6 +142,8 @@ static bool authenticate(struct api *api, struct http_req *req, struct auth_acto
 		.n_api_key = http_req_header_repeats(req, "X-Api-Key"),
 		.query =
 			query.len ? pb_arena_memdup(http_req_arena(req), query.p, query.len) : NULL,
+		.may_ask = may_look_up,
+		.arg = &look_up,
 	};
 
 	if (actor && auth_authenticate(api->cfg.auth, &cred, actor, &err) == PB_OK) {
@@ -114,9 +152,7 @@ static bool authenticate(struct api *api, struct http_req *req, struct auth_acto
 		*ret = actor;
 		return true;
 	}
-	if (err.status == PB_E_UNAUTHENTICATED)
-		http_reply_header(req, "WWW-Authenticate", "Bearer realm=\"patchbay\"");
-	api_fail(req, &err);
+	refuse(req, &err, look_up.retry_us);
 	return false;
 }
 
@@ -218,6 +254,14 @@ void api_config_changed(struct api *api, const char *kind, struct pb_uuid id)
 		auth_invalidate(api->cfg.auth, id);
 	if (all || pb_str_eq(kind, "workflow") || pb_str_eq(kind, "hook"))
 		api_hooks_stale(api->hooks);
+	if (api->cfg.resolve && (all || pb_str_eq(kind, "connection")))
+		api_resolve_forget(api->cfg.resolve, id);
+}
+
+void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id)
+{
+	api_config_changed(api, kind, id);
+	bus_notify_config_changed(api->cfg.bus, kind, id);
 }
 
 void api_upkeep(struct api *api)

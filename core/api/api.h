@@ -12,6 +12,7 @@
 #include "http/http_server.h"
 
 struct api;
+struct api_resolve;
 struct auth;
 struct bus;
 struct cache;
@@ -36,6 +37,8 @@ struct api_cfg {
 	struct bus *bus;
 	struct connectors *connectors;
 	struct engine *engine;
+	struct api_resolve
+		*resolve; /* what it keeps of a connection goes when that changes; may be NULL */
 	const struct crypto_secret *hook_subkey;   /* CRYPTO_PURPOSE_HOOK_TOKEN */
 	const struct crypto_secret *cursor_subkey; /* CRYPTO_PURPOSE_CURSOR */
 };

@@ -7,7 +7,6 @@
 
 #include "api/api_connection_test.h"
 #include "base/log.h"
-#include "bus/bus.h"
 #include "connector/connector.h"
 #include "crypto/crypto_secret.h"
 #include "store/store_connection.h"
@@ -323,7 +322,7 @@ static enum pb_status store_new(struct api *api, struct http_req *req, const str
 		*c = stored;
 	c->revision = 1;
 	c->secrets = NULL; /* freed here */
-	bus_notify_config_changed(api->cfg.bus, "connection", c->id);
+	api_tell_changed(api, "connection", c->id);
 	return PB_OK;
 }
 
@@ -406,7 +405,7 @@ static enum pb_status store_change(struct api *api, struct store_connection *c, 
 
 	if (st == PB_OK) {
 		c->revision = revision;
-		bus_notify_config_changed(api->cfg.bus, "connection", c->id);
+		api_tell_changed(api, "connection", c->id);
 	}
 	return st;
 }
@@ -503,7 +502,7 @@ static void handle_delete(struct http_req *req, void *arg)
 		api_fail(req, &err);
 		return;
 	}
-	bus_notify_config_changed(api->cfg.bus, "connection", id);
+	api_tell_changed(api, "connection", id);
 	http_reply_empty(req, 204);
 }
 

@@ -17,6 +17,10 @@
 
 #include "base/base.h"
 
+#define CHECK_ARENA_BYTES ((size_t)64 * 1024) /* and what the body's length asks for */
+/* What a run gave back may be larger than a request's arena. */
+#define RESULT_ARENA_BYTES ((size_t)64 * 1024 * 1024)
+
 /* Never part of a trigger: they are credentials, and executions are stored and shown. */
 static const char *const secret_headers[] = {"authorization", "proxy-authorization", "cookie",
 					     "x-api-key"};
@@ -31,10 +35,16 @@ static bool find_hook(struct api *api, struct http_req *req, struct store_hook *
 	struct pb_slice token = http_req_param(req, "token");
 	uint8_t hash[CRYPTO_HASH_BYTES];
 	struct pb_err err = PB_ERR_INIT;
+	int64_t retry_us;
 
 	hook_token_hash(api->cfg.hook_subkey, token.p, token.len, hash);
 	if (!hook_token_wellformed(token.p, token.len)) {
 		not_found(req);
+		return false;
+	}
+	if (!api_hooks_has(api->hooks, hash) && !api_may_look_up(api, req, &retry_us)) {
+		http_reply_retry(req, PB_E_LIMIT, "limits.exceeded",
+				 "too many addresses that had to be looked up", retry_us);
 		return false;
 	}
 	switch (api_hooks_find(api->hooks, hash, ret, &err)) {
@@ -215,14 +225,23 @@ static bool says_json(const char *content_type)
 	       (t.len > 5 && pb_slice_eq_nocase(pb_slice(t.p + t.len - 5, 5), "+json"));
 }
 
+/* Checked in an arena of its own: [1,1,1...] takes nine times its length, and the body's limit is the operator's. */
+static enum pb_status check_json(struct pb_slice body, struct pb_err *err)
+{
+	const struct pb_json_limits limits = {.depth = PB_JSON_DEPTH - 1}; /* it goes one deeper */
+	const struct pb_json *ignored;
+	pb_auto_arena arena;
+
+	pb_arena_init(&arena, body.len * 16 + CHECK_ARENA_BYTES);
+	return pb_json_parse(&arena, body.p, body.len, &limits, &ignored, err);
+}
+
 /*
  * JSON goes in as the very bytes that came (checked first); anything else as text. False when it has answered.
  */
 static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw *w)
 {
 	const char *type = http_req_header(req, "Content-Type");
-	const struct pb_json_limits limits = {.depth = PB_JSON_DEPTH - 1}; /* it goes one deeper */
-	const struct pb_json *ignored;
 	struct pb_err err = PB_ERR_INIT;
 	enum pb_status st = PB_OK;
 
@@ -232,7 +251,7 @@ static bool write_body(struct http_req *req, struct pb_slice body, struct pb_jw 
 		return true;
 	}
 	if (says_json(type) || !type) {
-		st = pb_json_parse(http_req_arena(req), body.p, body.len, &limits, &ignored, &err);
+		st = check_json(body, &err);
 		if (st == PB_OK) {
 			pb_jw_raw(w, body.p, body.len);
 			return true;
@@ -343,7 +362,7 @@ static bool set_idempotency(struct http_req *req, const struct store_hook *hook,
 {
 	const char *key = http_req_header(req, "Idempotency-Key");
 	char id[PB_UUID_TEXT_BYTES];
-	struct pb_slice parts[2];
+	struct pb_slice parts[4];
 
 	if (!key)
 		return true;
@@ -356,6 +375,8 @@ static bool set_idempotency(struct http_req *req, const struct store_hook *hook,
 	r->idempotency_scope = pb_slice_str(pb_arena_printf(http_req_arena(req), "hook:%s", id));
 	parts[0] = pb_slice_str(http_req_method_name(req));
 	parts[1] = body;
+	parts[2] = http_req_query_raw(req);
+	parts[3] = pb_slice_str(http_req_header(req, "Content-Type"));
 	crypto_sha256(key, strlen(key), r->idempotency_key_hash);
 	crypto_blake2b_parts(NULL, parts, PB_ARRAY_LEN(parts), r->idempotency_request_hash);
 	return true;
@@ -370,7 +391,9 @@ static void accept_hook(struct api *api, struct http_req *req, const struct stor
 	struct pb_err err = PB_ERR_INIT;
 	pb_auto_buf trigger = PB_BUF_INIT;
 	struct pb_slice body;
+	pb_auto_arena arena;
 
+	pb_arena_init(&arena, RESULT_ARENA_BYTES);
 	if (http_req_body(req, &body, &err) != PB_OK) {
 		http_reply_error(req, &err);
 		return;
@@ -380,7 +403,7 @@ static void accept_hook(struct api *api, struct http_req *req, const struct stor
 	r.trigger = pb_slice(pb_buf_str(&trigger), trigger.len);
 	if (info->wants_result)
 		r.wait_us = PB_MIN(info->result_deadline_us, api->cfg.config->sync_wait_max_us);
-	if (engine_accept(api->cfg.engine, &r, http_req_arena(req), &accepted, &err) != PB_OK)
+	if (engine_accept(api->cfg.engine, &r, &arena, &accepted, &err) != PB_OK)
 		api_fail(req, &err);
 	else if (!info->wants_result)
 		reply_accepted(req, &accepted);

@@ -92,6 +92,16 @@ static bool look_up(struct api_hooks *h, const uint8_t *hash, struct store_hook 
 	return e != NULL;
 }
 
+bool api_hooks_has(struct api_hooks *h, const uint8_t hash[STORE_TOKEN_HASH_BYTES])
+{
+	struct hook_entry *e = NULL;
+
+	pb_lock(&h->lock);
+	HASH_FIND(hh, h->entries, hash, STORE_TOKEN_HASH_BYTES, e);
+	pb_unlock(&h->lock);
+	return e != NULL;
+}
+
 enum pb_status api_hooks_find(struct api_hooks *h, const uint8_t hash[STORE_TOKEN_HASH_BYTES],
 			      struct store_hook *ret, struct pb_err *err)
 {

@@ -21,6 +21,8 @@ void api_hooks_free(struct api_hooks *h);
  */
 enum pb_status api_hooks_find(struct api_hooks *h, const uint8_t hash[STORE_TOKEN_HASH_BYTES],
 			      struct store_hook *ret, struct pb_err *err) pb_must_check;
+/* True when the table has it, fresh or not. [any-thread] */
+bool api_hooks_has(struct api_hooks *h, const uint8_t hash[STORE_TOKEN_HASH_BYTES]);
 /* A notice: the next refresh asks at once, and until then nothing is answered from memory that is older. */
 void api_hooks_stale(struct api_hooks *h);
 /* Loads everything the first time, then what changed, when a notice came or a few seconds passed. [one thread] */

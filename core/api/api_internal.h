@@ -79,6 +79,18 @@ void api_create(struct api *api, struct http_req *req, const char *scope, api_cr
 bool api_accept_key(struct http_req *req, const char *what, struct pb_uuid id,
 		    struct engine_accept_request *ret);
 
+/*
+ * What was changed here (kind and id as api_config_changed has them): this host obeys before the answer goes out,
+ * the others when the bus tells them.
+ */
+void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id);
+
+/*
+ * Before the database is asked about a key or a hook that is not in memory: who tries many has a limit an address.
+ * *ret_retry_us: when one more may be tried.
+ */
+bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us);
+
 /* Logs what is internal, hides it, and answers. */
 void api_fail(struct http_req *req, const struct pb_err *err);
 

@@ -6,7 +6,6 @@
 #include "api/api_body.h"
 
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "crypto/crypto_secret.h"
 #include "store/store_api_key.h"
 
@@ -116,6 +115,20 @@ static bool read_scopes(struct http_req *req, const struct pb_json *body, tenant
 	return true;
 }
 
+/* 0 is "never" in the database, and the name of a moment in 1970. False when it has answered. */
+static bool read_expiry(struct http_req *req, const struct pb_json *body, int64_t *ret_us)
+{
+	const struct pb_json *j = pb_json_get(body, "expires_at");
+
+	if (!api_field_time(req, body, "expires_at", ret_us))
+		return false;
+	if (!j || pb_json_is(j, PB_JSON_NULL) || *ret_us > pb_now_us())
+		return true;
+	api_reject(req, PB_E_UNPROCESSABLE, "api_key.expiry", "/expires_at",
+		   "an expiry must be in the future");
+	return false;
+}
+
 static bool read_request(struct http_req *req, const struct pb_json *body,
 			 struct auth_key_request *ret)
 {
@@ -125,8 +138,7 @@ static bool read_request(struct http_req *req, const struct pb_json *body,
 	if (!api_only_fields(req, body, fields) ||
 	    !api_field_text(req, body, "name", true, STORE_API_KEY_NAME_MAX, &ret->name) ||
 	    !api_field_text(req, body, "role", true, 64, &role) ||
-	    !read_scopes(req, body, &ret->scopes) ||
-	    !api_field_time(req, body, "expires_at", &ret->expires_at_us))
+	    !read_scopes(req, body, &ret->scopes) || !read_expiry(req, body, &ret->expires_at_us))
 		return false;
 	if (tenant_role_parse(role, strlen(role), &ret->role))
 		return true;
@@ -211,7 +223,7 @@ static void handle_revoke(struct http_req *req, void *arg)
 		api_fail(req, &err);
 		return;
 	}
-	bus_notify_config_changed(api->cfg.bus, "api_key", id);
+	api_tell_changed(api, "api_key", id);
 	http_reply_empty(req, 204);
 }
 

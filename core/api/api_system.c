@@ -134,28 +134,36 @@ static void write_engine(struct api *api, struct pb_jw *w)
 	pb_jw_end(w);
 }
 
+/* Over all tenants: how busy others are is no tenant's affair. */
+static void write_totals(struct api *api, struct pb_jw *w)
+{
+	struct pg_writer_stats ws;
+
+	pg_writer_stats(api->cfg.writer, &ws);
+	key_int(w, "hooks", (int64_t)api_hooks_count(api->hooks));
+	write_engine(api, w);
+	pb_jw_key(w, "writer");
+	pb_jw_object(w);
+	key_int(w, "batches", (int64_t)ws.batches);
+	key_int(w, "rows", (int64_t)ws.rows);
+	key_int(w, "queued", (int64_t)ws.queued);
+	pb_jw_end(w);
+}
+
 static void handle_status(struct http_req *req, void *arg)
 {
 	struct api *api = arg;
 	pb_auto_buf data = PB_BUF_INIT;
-	struct pg_writer_stats ws;
 	struct pb_jw w;
 
-	pg_writer_stats(api->cfg.writer, &ws);
 	pb_jw_init(&w, &data);
 	pb_jw_object(&w);
 	pb_jw_key(&w, "version");
 	pb_jw_str(&w, PB_VERSION);
 	key_int(&w, "uptime_s", (pb_mono_us() - api->started_us) / PB_USEC_PER_SEC);
-	key_int(&w, "hooks", (int64_t)api_hooks_count(api->hooks));
 	(void)write_dependencies(api, &w);
-	write_engine(api, &w);
-	pb_jw_key(&w, "writer");
-	pb_jw_object(&w);
-	key_int(&w, "batches", (int64_t)ws.batches);
-	key_int(&w, "rows", (int64_t)ws.rows);
-	key_int(&w, "queued", (int64_t)ws.queued);
-	pb_jw_end(&w);
+	if (auth_actor_may(api_actor(req), TENANT_PLATFORM_ADMIN))
+		write_totals(api, &w);
 	pb_jw_end(&w);
 	http_reply_buf(req, 200, NULL, &data);
 }
@@ -176,7 +184,7 @@ void api_system_routes(struct http_router *r, struct api *api)
 		{HTTP_GET, "/health", handle_live, api, 0, always, NULL, "getLiveness"},
 		{HTTP_GET, "/ready", handle_ready, api, 0, always, NULL, "getReadiness"},
 		{HTTP_GET, "/metrics", handle_metrics, api, 0, HTTP_ROUTE_DURING_DRAIN,
-		 API_NEEDS(STATUS_READ), "getMetrics"},
+		 API_NEEDS(PLATFORM_ADMIN), "getMetrics"},
 		{HTTP_GET, "/api/v1/health", handle_live, api, 0, always, NULL, "getHealth"},
 		{HTTP_GET, "/api/v1/status", handle_status, api, 0, 0, API_NEEDS(STATUS_READ),
 		 "getStatus"},

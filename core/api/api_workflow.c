@@ -7,7 +7,6 @@
 #include "api/api_workflow.h"
 
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "config/config.h"
 #include "crypto/crypto_hash.h"
 #include "engine/engine.h"
@@ -259,7 +258,7 @@ static void save_update(struct api *api, struct http_req *req, struct pb_uuid id
 		return;
 	}
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id); /* it may have been a webhook before */
+	api_tell_changed(api, "hook", id); /* it may have been a webhook before */
 	reply_saved(api, req, wf, "saved");
 }
 
@@ -299,9 +298,25 @@ static void handle_delete(struct http_req *req, void *arg)
 		api_fail(req, &err);
 		return;
 	}
-	bus_notify_config_changed(api->cfg.bus, "workflow", id);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "workflow", id);
+	api_tell_changed(api, "hook", id);
 	http_reply_empty(req, 204);
+}
+
+/* Neither absent nor null: what is not said must not switch anything. False when it has answered. */
+static bool read_active(struct http_req *req, const struct pb_json *body, bool *ret)
+{
+	const struct pb_json *j = pb_json_get(body, "active");
+
+	if (!j)
+		api_reject(req, PB_E_INVALID, "request.field_missing", "/active",
+			   "\"active\" is required");
+	else if (!pb_json_is(j, PB_JSON_BOOL))
+		api_reject(req, PB_E_INVALID, "request.field_type", "/active",
+			   "\"active\" must be true or false");
+	else
+		*ret = j->b;
+	return j && pb_json_is(j, PB_JSON_BOOL);
 }
 
 static void handle_toggle(struct http_req *req, void *arg)
@@ -314,18 +329,13 @@ static void handle_toggle(struct http_req *req, void *arg)
 	pb_auto_arena arena;
 	struct pb_uuid id;
 	int64_t revision;
-	bool active;
+	bool active = false;
 
 	pb_arena_init(&arena, API_WORKFLOW_ARENA_BYTES);
 	if (!workflow_id(req, &id) || !api_if_match(req, &revision) ||
 	    !api_body_object(req, &body) || !api_only_fields(req, body, fields))
 		return;
-	if (!pb_json_get(body, "active")) {
-		api_reject(req, PB_E_INVALID, "request.field_missing", "/active",
-			   "\"active\" is required");
-		return;
-	}
-	if (!api_field_bool(req, body, "active", false, &active))
+	if (!read_active(req, body, &active))
 		return;
 	if (store_workflow_set_active(api->cfg.api_pool, api_actor(req)->tenant, id, revision,
 				      active, &arena, &wf, &err) != PB_OK) {
@@ -333,7 +343,7 @@ static void handle_toggle(struct http_req *req, void *arg)
 		return;
 	}
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "hook", id);
 	reply_saved(api, req, wf, active ? "switched on" : "switched off");
 }
 
@@ -448,7 +458,7 @@ static enum pb_status publish(struct api *api, struct http_req *req, const struc
 	if (st != PB_OK)
 		return st;
 	api_workflow_changed(api, wf);
-	bus_notify_config_changed(api->cfg.bus, "hook", id);
+	api_tell_changed(api, "hook", id);
 	answer_with(api, req, wf, 200, "published", answer);
 	return PB_OK;
 }

@@ -7,7 +7,6 @@
 
 #include "auth/hook_token.h"
 #include "base/log.h"
-#include "bus/bus.h"
 #include "crypto/crypto_secret.h"
 #include "engine/engine.h"
 #include "vault/vault.h"
@@ -229,9 +228,9 @@ void api_workflow_write_saved(struct api *api, struct http_req *req,
 
 void api_workflow_changed(struct api *api, const struct store_workflow *wf)
 {
-	bus_notify_config_changed(api->cfg.bus, "workflow", wf->id);
+	api_tell_changed(api, "workflow", wf->id);
 	if (pb_str_eq(wf->trigger_type, "webhook"))
-		bus_notify_config_changed(api->cfg.bus, "hook", wf->id);
+		api_tell_changed(api, "hook", wf->id);
 }
 
 struct pb_uuid api_workflow_author(struct http_req *req)

@@ -194,6 +194,9 @@ enum pb_status auth_authenticate(struct auth *a, const struct auth_credentials *
 				  "this is not an API key; it may have been cut or mistyped");
 	auth_key_hash(a->key_subkey, key.p, key.len, hash);
 	e.verdict = auth_cache_get(a->cache, hash, now_us, pb_now_us(), &e.actor);
+	if (e.verdict == AUTH_UNKNOWN && cred->may_ask && !cred->may_ask(cred->arg))
+		return pb_err_set(err, PB_E_LIMIT, "limits.exceeded",
+				  "too many keys that had to be looked up");
 	if (e.verdict == AUTH_UNKNOWN) {
 		status = ask_database(a, hash, now_us, &e, err);
 		if (status != PB_OK)

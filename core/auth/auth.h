@@ -38,6 +38,9 @@ struct auth_credentials {
 	const char *api_key;       /* value of the first X-Api-Key header */
 	size_t n_api_key;
 	const char *query; /* raw query string or NULL: keys in it are refused */
+	/* Asked before the database is; false refuses with limits.exceeded. NULL: always yes. */
+	bool (*may_ask)(void *arg);
+	void *arg;
 };
 
 /*
@@ -52,8 +55,8 @@ PB_DEFINE_AUTOPTR(auth, auth_free);
 /*
  * Who is asking?
  * Errors:  401 auth.missing, auth.malformed, auth.invalid, auth.expired, auth.revoked; 400
- * auth.ambiguous (two headers, or both kinds), auth.key_in_query; 403 tenant.suspended; database
- * errors. Threads: [request]: may ask the database when the key is not cached.
+ * auth.ambiguous (two headers, or both kinds), auth.key_in_query; 403 tenant.suspended; 429
+ * limits.exceeded (@cred->may_ask said no); database errors. Threads: [request]: may ask the database when the key is not cached.
  */
 enum pb_status auth_authenticate(struct auth *a, const struct auth_credentials *cred,
 				 struct auth_actor *ret, struct pb_err *err) pb_must_check;

@@ -44,6 +44,7 @@ struct config {
 	int64_t http_request_timeout_us;
 	int64_t http_keep_alive_timeout_us;
 	int64_t max_body_bytes;
+	struct config_list http_hosts; /* "patchbay.internal", "*.example.com" */
 	struct config_list cors_origins;
 	struct config_list trusted_proxies; /* CIDR */
 	int64_t sync_wait_max_us;
@@ -83,6 +84,7 @@ struct config {
 	/* limits */
 	int64_t api_rate_per_minute;
 	int64_t hook_rate_per_minute;
+	int64_t miss_rate_per_minute;
 };
 
 enum config_type {

@@ -11,6 +11,7 @@ bool config_shape_listen(const char *s); /* "127.0.0.1:8080", port 0..65535 */
 bool config_shape_cidr(const char *s);   /* "10.0.0.0/8", "fd00::/8", "192.0.2.1" */
 bool config_shape_ports(const char *s);  /* "443", "8000-8999" */
 bool config_shape_origin(const char *s); /* "https://app.example.com", "http://localhost:3000" */
+bool config_shape_host(const char *s);   /* "patchbay.internal", "10.0.0.5", "*.example.com" */
 bool config_shape_base_url(
 	const char *s);                /* an origin, perhaps with a path and no trailing slash */
 bool config_shape_name(const char *s); /* user name: [a-z_][a-z0-9_-]* */

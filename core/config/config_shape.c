@@ -87,6 +87,17 @@ bool config_shape_origin(const char *s)
 	return n > 0 && s[n] == '\0';
 }
 
+bool config_shape_host(const char *s)
+{
+	size_t n;
+
+	if (pb_str_starts(s, "*."))
+		s += 2;
+	n = strlen(s);
+	return n > 0 && n <= 253 && strspn(s, LOWER DIGITS "-.") == n && *s != '.' && *s != '-' &&
+	       s[n - 1] != '.' && !strstr(s, "..");
+}
+
 bool config_shape_base_url(const char *s)
 {
 	size_t n = origin_len(s);

@@ -101,6 +101,11 @@ static const struct config_setting table[] = {
 	S_TIME(http_keep_alive_timeout, "2s", 100 * MSEC, 1 * MIN_,
 	       "An idle connection is closed after this."),
 	S_SIZE(max_body_bytes, "1MB", 1 * KB, 64 * MB, "Largest request body."),
+	S_LIST(http_hosts, "", 0, 32, .item_ok = config_shape_host,
+	       .shape = "a host name or *.name",
+	       .doc = "In production only requests for public_url's host, 127.0.0.1 and localhost "
+		      "are "
+		      "served, and for these names (health checks that come by another one)."),
 	S_LIST(cors_origins, "", 0, 64, .item_ok = config_shape_origin,
 	       .shape = "scheme://host[:port]",
 	       .doc = "Origins of browsers that may use the API from elsewhere."),
@@ -163,6 +168,9 @@ static const struct config_setting table[] = {
 	/* limits */
 	S_INT(api_rate_per_minute, "600", 1, 10000000, "API requests of one key."),
 	S_INT(hook_rate_per_minute, "60000", 1, 100000000, "Webhook calls of one tenant."),
+	S_INT(miss_rate_per_minute, "600", 1, 10000000,
+	      "API keys and hook tokens of one client address that have to be looked up in the "
+	      "database."),
 };
 
 const struct config_setting *config_settings(size_t *ret_n)

@@ -223,7 +223,7 @@ static bool fn_to_int(struct expr_call *c, struct pb_json *ret)
 	double d;
 	bool ok;
 
-	if (!to_number(c, &v, &ok) || !expr_charge_digits(c->ev, &v))
+	if (!to_number(c, &v, &ok) || (ok && !expr_charge_digits(c->ev, &v)))
 		return false;
 	if (ok && pb_json_i64(&v, &i)) {
 		*ret = expr_int(i);

@@ -107,7 +107,7 @@ static void *watchdog_main(void *arg)
 }
 
 void http_conns_start(struct http_conns *c, unsigned max_per_ip, unsigned workers,
-		      const char *const *uncounted)
+		      const struct http_nets *uncounted)
 {
 	pb_mutex_init(&c->lock, "http.conns", PB_LOCK_RANK(2, 20));
 	pb_cond_init(&c->wake);
@@ -127,14 +127,6 @@ void http_conns_stop(struct http_conns *c)
 	pb_thread_join(c->thread);
 	pb_cond_done(&c->wake);
 	pb_mutex_done(&c->lock);
-}
-
-static bool is_uncounted(const struct http_conns *c, const char *ip)
-{
-	for (const char *const *p = c->uncounted; p && *p; p++)
-		if (strcmp(*p, ip) == 0)
-			return true;
-	return false;
 }
 
 static unsigned count_ip(const struct http_conns *c, const char *ip)
@@ -166,7 +158,7 @@ struct http_conn *http_conn_open(struct http_conns *c, const struct mg_connectio
 	conn->watch = HTTP_WATCH_CLOSE;
 	conn->since_us = pb_mono_us();
 	conn->deadline_us = deadline_us;
-	conn->counted = !is_uncounted(c, ip);
+	conn->counted = !http_nets_hold(c->uncounted, ip);
 	pb_lock(&c->lock);
 	if (*ip && conn->counted && count_ip(c, ip) >= c->max_per_ip) {
 		conn->counted = false;
@@ -191,7 +183,7 @@ void http_conn_address(struct http_conn *conn, const char *ip, int remote_port, 
 		(void)pb_str_copy(conn->ip, sizeof(conn->ip), ip);
 		conn->remote_port = remote_port;
 		conn->local_port = local_port;
-		conn->counted = !is_uncounted(conn->owner, ip);
+		conn->counted = !http_nets_hold(conn->owner->uncounted, ip);
 	}
 	pb_unlock(&conn->owner->lock);
 }

@@ -162,14 +162,6 @@ static enum pb_status read_head(struct http_req *r, struct pb_err *err)
 	return st;
 }
 
-static bool is_trusted(const struct http_server *s, const char *ip)
-{
-	for (const char *const *p = s->cfg.trusted_proxies; p && *p; p++)
-		if (strcmp(*p, ip) == 0)
-			return true;
-	return false;
-}
-
 static bool ip_ok(const char *ip)
 {
 	unsigned char a[16];
@@ -184,7 +176,7 @@ static void read_forwarded(struct http_req *r)
 	const char *proto = http_req_header(r, "X-Forwarded-Proto");
 	size_t end = list ? strlen(list) : 0;
 
-	if (!is_trusted(r->server, r->ip))
+	if (!http_nets_hold(&r->server->proxies, r->ip))
 		return;
 	r->https = proto && strcmp(proto, "https") == 0;
 	if (http_req_header_repeats(r, "X-Forwarded-For") != 1)
@@ -201,7 +193,7 @@ static void read_forwarded(struct http_req *r)
 		if (!ip_ok(ip))
 			return;
 		(void)pb_str_copy(r->ip, sizeof(r->ip), ip);
-		if (!is_trusted(r->server, ip))
+		if (!http_nets_hold(&r->server->proxies, ip))
 			return;
 		end = start > 0 ? start - 1 : 0;
 	}

@@ -125,7 +125,8 @@ static bool add_cors(const struct http_req *r, struct pb_buf *out)
 				  "Access-Control-Allow-Origin: %s\r\n"
 				  "Access-Control-Allow-Credentials: true\r\n"
 				  "Access-Control-Expose-Headers: ETag, Retry-After, X-Request-Id, "
-				  "Location, X-RateLimit-Limit, X-RateLimit-Remaining\r\n",
+				  "Location, Idempotency-Replayed, RateLimit-Limit, "
+				  "RateLimit-Remaining, RateLimit-Reset\r\n",
 				  origin);
 		return true;
 	}

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "http/http_guard.h"
+#include "http/http_net.h"
 #include "http/http_server.h"
 #include "obs/obs_metrics.h"
 
@@ -54,14 +55,14 @@ struct http_conns {
 	struct pb_cond wake;
 	struct pb_list all;
 	unsigned n, max_per_ip, workers;
-	const char *const *uncounted;
+	const struct http_nets *uncounted;
 	bool stopping;
 	pthread_t thread;
 	_Atomic uint64_t refused, timeouts;
 };
 
 void http_conns_start(struct http_conns *c, unsigned max_per_ip, unsigned workers,
-		      const char *const *uncounted);
+		      const struct http_nets *uncounted);
 /* Every worker has a connection, so others wait for one: no time for idle or slow ones. */
 bool http_conns_crowded(struct http_conns *c);
 void http_conns_stop(struct http_conns *c);
@@ -81,6 +82,7 @@ bool http_conn_timed_out(struct http_conn *c);
 struct http_server {
 	struct http_cfg cfg;
 	const struct http_router *router;
+	struct http_nets proxies; /* cfg.trusted_proxies */
 	struct mg_context *ctx;
 	struct http_conns conns;
 	unsigned ports[8];

@@ -207,10 +207,15 @@ enum pb_status http_server_start(const struct http_cfg *cfg, const struct http_r
 				  "listen must be IPv4 addresses with ports");
 	s = pb_new(struct http_server);
 	s->cfg = *cfg;
+	if (!http_nets_parse(cfg->trusted_proxies, &s->proxies)) {
+		free(s);
+		return pb_err_set(err, PB_E_INVALID, "http.config",
+				  "trusted_proxies must be addresses or networks");
+	}
 	s->router = router;
 	set_defaults(&s->cfg);
 	(void)mg_init_library(0);
-	http_conns_start(&s->conns, s->cfg.max_per_ip, s->cfg.threads, s->cfg.trusted_proxies);
+	http_conns_start(&s->conns, s->cfg.max_per_ip, s->cfg.threads, &s->proxies);
 	http_metrics_start(s);
 	s->ctx = start_civetweb(s);
 	if (!s->ctx) {

@@ -40,10 +40,11 @@ struct http_cfg {
 	const char *const *hosts;
 	const char *const
 		*cors_origins; /* exact "https://app.example"; NULL-terminated, NULL = none */
-	const char *const
-		*trusted_proxies; /* addresses whose X-Forwarded-For/-Proto count; NULL = none */
-	const char *api_version;  /* meta.version; NULL = "v1" */
-	const char *hsts;         /* Strict-Transport-Security on https answers; NULL = none */
+	const char *const *
+		trusted_proxies; /* addresses or networks (CIDR) whose X-Forwarded-For/-Proto count, at
+				      most 64; NULL = none */
+	const char *api_version; /* meta.version; NULL = "v1" */
+	const char *hsts;        /* Strict-Transport-Security on https answers; NULL = none */
 	http_before_fn *before;
 	http_after_fn *after;
 	void *hook_arg;

@@ -42,6 +42,8 @@ PB_LOG_TOPIC("main");
 
 #define SECRET_BYTES    ((size_t)4096)
 #define UPKEEP_EVERY_US PB_USEC_PER_SEC
+#define HOSTS_MAX       40 /* public_url's, two of loopback, http_hosts and the end */
+#define HSTS            "max-age=31536000"
 #define UPKEEP_STACK    ((size_t)256 * 1024)
 
 /* Freed from the last to the first member; NULL is not there (yet). */
@@ -65,6 +67,8 @@ struct host {
 	struct http_router *router;
 	struct http_server *http;
 	char *listen; /* the server reads it again when it stops */
+	char public_host[256];
+	const char *hosts[HOSTS_MAX];
 
 	struct pb_mutex lock;
 	struct pb_cond stop_cond;
@@ -430,8 +434,6 @@ static void on_config_changed(void *arg, const char *kind, struct pb_uuid id)
 		api_config_changed(h->api, kind, id);
 	if (pb_str_eq(kind, "*") || pb_str_eq(kind, "connector"))
 		connector_store_stale(h->connector_store);
-	if (pb_str_eq(kind, "*") || pb_str_eq(kind, "connection"))
-		api_resolve_forget(h->resolve, id);
 }
 
 static bool start_api(struct host *h, struct pb_err *err)
@@ -449,6 +451,7 @@ static bool start_api(struct host *h, struct pb_err *err)
 		.bus = h->bus,
 		.connectors = h->connectors,
 		.engine = h->engine,
+		.resolve = h->resolve,
 		.hook_subkey = h->hook_subkey,
 		.cursor_subkey = h->cursor_subkey,
 	};
@@ -481,6 +484,28 @@ static bool explain_listen(struct pb_err *err, const char *listen)
 	return cli_explain(err, setting, "end what listens there or choose another port");
 }
 
+/* Names that are served: in production none but ours, so that no other name can be pointed here (DNS rebinding). */
+static const char *const *served_hosts(struct host *h)
+{
+	const struct config *c = h->cfg;
+	const char *begin = strstr(c->public_url, "://");
+	size_t n = 0;
+
+	if (c->environment != CONFIG_PRODUCTION)
+		return NULL;
+	begin = begin ? begin + 3 : "";
+	(void)pb_str_printf(h->public_host, sizeof(h->public_host), "%.*s",
+			    (int)PB_MIN(strcspn(begin, ":/"), sizeof(h->public_host) - 1), begin);
+	h->hosts[n++] = "127.0.0.1";
+	h->hosts[n++] = "localhost";
+	if (*h->public_host)
+		h->hosts[n++] = h->public_host;
+	for (size_t i = 0; i < c->http_hosts.n && n < HOSTS_MAX - 1; i++)
+		h->hosts[n++] = c->http_hosts.items[i];
+	h->hosts[n] = NULL;
+	return h->hosts;
+}
+
 static bool start_http(struct host *h, struct pb_err *err)
 {
 	const struct config *c = h->cfg;
@@ -491,6 +516,8 @@ static bool start_http(struct host *h, struct pb_err *err)
 		.max_streams = (unsigned)c->http_streams_max,
 		.keep_alive_us = c->http_keep_alive_timeout_us,
 		.body_timeout_us = c->http_request_timeout_us,
+		.hosts = served_hosts(h),
+		.hsts = c->environment == CONFIG_PRODUCTION ? HSTS : NULL,
 		.cors_origins = (const char *const *)c->cors_origins.items,
 		.trusted_proxies = (const char *const *)c->trusted_proxies.items,
 		.before = api_before,

@@ -3,6 +3,7 @@
  * Hook tokens: rows for the hosts' snapshot, and the look-up of one hash.
  * Surprising: changes are asked for by time with a minute's overlap. Rows become visible when their
  * transaction commits, not when changed_at says; no transaction of the API lasts a minute.
+ * A hook of a tenant that is not active reads as inactive; its row keeps what the workflow says.
  */
 #include "store/store_workflow.h"
 #include "store/store_private.h"
@@ -107,14 +108,17 @@ static enum pb_status hook_walk(struct pg_pool *pool, int64_t since_us, store_ho
 {
 	static const struct pg_stmt active = {
 		.name = "store_hook_active",
-		.sql = "SELECT token_hash, tenant_id, workflow_id, version, active, changed_at "
-		       "FROM hook"
-		       " WHERE token_hash > $1 AND active ORDER BY token_hash LIMIT $2"};
+		.sql = "SELECT h.token_hash, h.tenant_id, h.workflow_id, h.version, h.active, "
+		       "h.changed_at FROM hook h JOIN tenant t ON t.id = h.tenant_id"
+		       " WHERE h.token_hash > $1 AND h.active AND t.status = 'active'"
+		       " ORDER BY h.token_hash LIMIT $2"};
 	static const struct pg_stmt changed = {
 		.name = "store_hook_changed",
-		.sql = "SELECT token_hash, tenant_id, workflow_id, version, active, changed_at "
-		       "FROM hook"
-		       " WHERE token_hash > $1 AND changed_at > $3 ORDER BY token_hash LIMIT $2"};
+		.sql = "SELECT h.token_hash, h.tenant_id, h.workflow_id, h.version,"
+		       " h.active AND t.status IS NOT DISTINCT FROM 'active', h.changed_at"
+		       " FROM hook h LEFT JOIN tenant t ON t.id = h.tenant_id"
+		       " WHERE h.token_hash > $1 AND h.changed_at > $3 ORDER BY h.token_hash "
+		       "LIMIT $2"};
 	struct store_hook hook = {.version = 0};
 	size_t seen = 0; /* bytes of the last hash: none before the first page */
 

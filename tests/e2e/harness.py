@@ -549,6 +549,7 @@ class World:
         "egress_ports": "80, 443, 8080, 8443, 20000-65535",
         "api_rate_per_minute": 10000000,
         "hook_rate_per_minute": 100000000,
+        "miss_rate_per_minute": 10000000,
         "sweep_interval": "200ms",
         "lease_duration": "5s",
     }

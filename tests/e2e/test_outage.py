@@ -232,7 +232,7 @@ class Secrets(harness.HostCase):
                                                "values": {"host": "h", "token": canaries["bearer"], "zap": 1}})
         self.assertIn(bad.status, (400, 422), bad)
         seen += [bad.body, self.client.get("connections").body, self.admin.get("admin/connectors").body,
-                 self.client.get("/metrics").body, self.client.get("status").body, self.client.get("api-keys").body]
+                 self.admin.get("/metrics").body, self.admin.get("status").body, self.client.get("api-keys").body]
         reached = [r for i in range(3) for r in self.sink.requests(f"/echo{i}")]
         self.assertEqual(len(reached), 6)  # the secrets did arrive where they belong
         hooks = [wf.hook.rsplit("/", 1)[1]]

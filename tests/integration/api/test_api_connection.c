@@ -166,6 +166,33 @@ static void assert_opens_with(const char *name, bool ok)
 	api_resolve_free(r);
 }
 
+/* Without waiting for the bus: what is kept of it goes with the answer. */
+START_TEST(connection__changes_are_obeyed_here_at_once)
+{
+	struct api_resolve *r = api_resolve_new(&(struct api_resolve_cfg){pool, fx_api.cfg.vault});
+	struct connector_connection *kept = NULL, *now = NULL;
+	struct pb_err err = PB_ERR_INIT;
+	const struct pb_json *j;
+	const char *path;
+
+	fx_api.cfg.resolve = r;
+	ck_assert_int_eq(fx_ask("POST", "/api/v1/connections", FX_JSON, NEW, &j), 201);
+	path = path_of(j);
+	ck_assert_int_eq(api_resolve_connection(r, fx_actor.tenant, "one", &kept, &err), PB_OK);
+	ck_assert_int_eq(fx_ask("PUT", path, FX_JSON, "{\"values\":{\"token\":\"another\"}}", &j),
+			 200);
+	ck_assert_int_eq(api_resolve_connection(r, fx_actor.tenant, "one", &now, &err), PB_OK);
+	ck_assert_ptr_ne(kept, now);
+	connector_connection_unref(kept);
+	connector_connection_unref(now);
+	ck_assert_int_eq(fx_ask("DELETE", path, "", "", &j), 204);
+	ck_assert_int_eq(api_resolve_connection(r, fx_actor.tenant, "one", &now, &err),
+			 PB_E_NOT_FOUND);
+	fx_api.cfg.resolve = NULL;
+	api_resolve_free(r);
+}
+END_TEST
+
 START_TEST(connection__lives_without_showing_its_secret)
 {
 	const struct pb_json *made, *a;
@@ -332,6 +359,7 @@ static Suite *connection_suite(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, connection__changes_are_obeyed_here_at_once);
 	tcase_add_test(tc, connection__lives_without_showing_its_secret);
 	tcase_add_test(tc, connection_create__says_what_is_wrong);
 	tcase_add_test(tc, create__is_done_once_for_a_key);

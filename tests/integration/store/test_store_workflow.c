@@ -3,6 +3,7 @@
 #include "store/store_workflow.h"
 #include "base/clock.h"
 #include "store/store_connector.h"
+#include "store/store_tenant.h"
 #include "support/pg_db.h"
 #include "base/base.h"
 
@@ -30,6 +31,8 @@ static void setup(void)
 	pb_arena_init(&arena, 16u << 20);
 	tenant = pb_uuid7();
 	other = pb_uuid7();
+	ck_assert_int_eq(store_tenant_create(admin, tenant, "aa", "A", &err), PB_OK);
+	ck_assert_int_eq(store_tenant_create(admin, other, "bb", "B", &err), PB_OK);
 }
 
 static void teardown(void)
@@ -258,6 +261,38 @@ START_TEST(hook__follows_its_workflow)
 }
 END_TEST
 
+START_TEST(hook__rests_while_its_tenant_is_not_active)
+{
+	struct store_hook_token token = {.sealed = PB_SLICE("sealed")};
+	struct store_workflow_save s = save_of("hooked", "{}");
+	struct store_workflow *w;
+	struct store_hook h;
+	int64_t seen = 0;
+
+	s.hook = &token;
+	ck_assert_int_eq(store_workflow_create(api, tenant, pb_uuid7(), &s, true, &arena, &w, &err),
+			 PB_OK);
+	ck_assert_int_eq(store_tenant_set_status(admin, tenant, STORE_TENANT_SUSPENDED, &err),
+			 PB_OK);
+	ck_assert_int_eq(store_hook_find(api, token.hash, &h, &err), PB_E_NOT_FOUND);
+	n_hooks = 0;
+	ck_assert_int_eq(store_hook_snapshot(engine, hook_seen, NULL, &seen, &err), PB_OK);
+	ck_assert_int_eq(n_hooks, 0);
+	/* long ago for the overlap of store_hook_changes(): only the tenant's change can show it */
+	ck_assert_int_eq(pg_db_psql(db.super_url, "UPDATE hook SET changed_at = '2020-01-01'"), 0);
+	ck_assert_int_eq(store_tenant_set_status(admin, tenant, STORE_TENANT_ACTIVE, &err), PB_OK);
+	ck_assert_int_eq(store_tenant_set_status(admin, tenant, STORE_TENANT_SUSPENDED, &err),
+			 PB_OK);
+	ck_assert_int_eq(store_hook_changes(engine, seen, hook_seen, NULL, &seen, &err), PB_OK);
+	ck_assert_int_eq(n_hooks, 1);
+	ck_assert(!last_hook.active && last_hook.version == 1);
+	ck_assert_int_eq(store_tenant_set_status(admin, tenant, STORE_TENANT_ACTIVE, &err), PB_OK);
+	ck_assert_int_eq(store_hook_find(api, token.hash, &h, &err), PB_OK);
+	ck_assert_int_eq(store_hook_changes(engine, seen, hook_seen, NULL, &seen, &err), PB_OK);
+	ck_assert(n_hooks == 2 && last_hook.active);
+}
+END_TEST
+
 START_TEST(kv__compare_and_set)
 {
 	struct pb_slice v;
@@ -355,6 +390,7 @@ int main(void)
 	tcase_add_test(tc, workflow__refuses_bad_names);
 	tcase_add_test(tc, workflow__lists_pages);
 	tcase_add_test(tc, hook__follows_its_workflow);
+	tcase_add_test(tc, hook__rests_while_its_tenant_is_not_active);
 	tcase_add_test(tc, kv__compare_and_set);
 	tcase_add_test(tc, connector__state_and_quarantine);
 	suite_add_tcase(s, tc);

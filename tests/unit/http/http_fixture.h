@@ -95,6 +95,11 @@ static void fx_actor(struct http_req *r, void *arg)
 	http_reply_page(r, "listed", "[]", 2, &page);
 }
 
+static void fx_ip(struct http_req *r, void *arg)
+{
+	http_reply_raw(r, 200, "text/plain", http_req_remote_ip(r), strlen(http_req_remote_ip(r)));
+}
+
 static void fx_no_answer(struct http_req *r, void *arg)
 {
 }
@@ -132,6 +137,7 @@ static const struct http_route fx_routes[] = {
 	{.method = HTTP_GET, .pattern = "/stream", .handler = fx_stream},
 	{.method = HTTP_GET, .pattern = "/problems", .handler = fx_problems},
 	{.method = HTTP_GET, .pattern = "/actor", .handler = fx_actor},
+	{.method = HTTP_GET, .pattern = "/ip", .handler = fx_ip},
 	{.method = HTTP_GET, .pattern = "/none", .handler = fx_no_answer},
 	{.method = HTTP_ANY, .pattern = "/any/{x}", .handler = fx_hello, .max_body_bytes = 100},
 };
