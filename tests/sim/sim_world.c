@@ -4,132 +4,11 @@
  * small: claim, restore, commit with fencing, lease renewal, call, park, sweep. What is checked is
  * in `check_`.
  */
-#include "sim.h"
+#include "sim_priv.h"
 
 #include <stdarg.h>
 
 #include "base/base.h"
-
-#define LEASE_US       INT64_C(15000000)
-#define FAULTS_END_US  INT64_C(120000000)
-#define GIVE_UP_US     INT64_C(4000000000)
-#define STEP_EVENT_MAX 20000
-
-enum ev_kind {
-	EV_DELIVER,       /* a queue message arrives at some host */
-	EV_ANSWER,        /* evaluation or preparation is done */
-	EV_CALL_EFFECT,   /* the request reaches the far side */
-	EV_CALL_RESULT,   /* the answer reaches the run */
-	EV_COMMIT_APPLY,  /* the transaction reaches the database */
-	EV_COMMIT_RESULT, /* its answer reaches the run */
-	EV_TIMER,
-	EV_RENEW,
-	EV_SWEEP,
-	EV_CRASH,
-	EV_FREEZE,
-	EV_SIGNAL, /* a person cancels or decides */
-};
-
-struct sim_commit {
-	enum engine_core_cmd_kind kind;
-	struct engine_core_cmd cmd;
-	int epoch;
-	bool written[SIM_STEPS_MAX];
-	struct engine_core_row rows[SIM_STEPS_MAX];
-	bool takes_signals, takes_cancel;
-};
-
-struct sim_event {
-	int64_t at;
-	uint64_t order; /* ties are broken by age, so that a schedule is a pure function of its seed
-			 */
-	enum ev_kind kind;
-	int run;         /* slot */
-	uint64_t run_id; /* an event for a run that is gone is dropped */
-	uint16_t step, attempt;
-	bool ok;
-	struct engine_core_event answer;
-	struct sim_commit commit;
-};
-
-struct sim_run {
-	bool alive;
-	uint64_t id;
-	int epoch;
-	int64_t lease_until;
-	int64_t frozen_until;
-	bool took_signals; /* they leave the database with the next commit */
-	struct engine_core core;
-	struct engine_core_step steps[SIM_STEPS_MAX];
-};
-
-enum upstream_answer {
-	UP_OK,
-	UP_TRANSIENT,
-	UP_RATE_LIMITED,
-	UP_PERMANENT,
-	UP_LOST_ANSWER,
-	UP_DIED,
-	UP_DISABLED
-};
-
-struct sim_world {
-	uint64_t rng;
-	enum sim_mutant mutant;
-	bool trace;
-	struct sim_stats *stats;
-	int64_t now;
-
-	struct engine_core_step_plan step_plans[SIM_STEPS_MAX];
-	bool repeatable[SIM_STEPS_MAX], eval_fails[SIM_STEPS_MAX];
-	bool kept[SIM_STEPS_MAX]; /* results of another execution that this one repeats */
-	enum engine_port eval_port[SIM_STEPS_MAX];
-	enum engine_decision decision[SIM_STEPS_MAX];
-	struct engine_core_edge edges[SIM_EDGES_MAX];
-	uint16_t first_edge[SIM_STEPS_MAX + 1];
-	struct engine_core_plan plan;
-
-	/* the database */
-	enum model_execution_status status;
-	bool final;
-	int epoch;
-	int64_t lease_until, due_at;
-	bool has_row[SIM_STEPS_MAX];
-	struct engine_core_row rows[SIM_STEPS_MAX];
-	bool cancel_signal, decision_signal;
-
-	/* the far side */
-	unsigned effects[SIM_STEPS_MAX], allowed_effects[SIM_STEPS_MAX];
-	bool called[SIM_STEPS_MAX];
-	bool cancelled_ever;
-
-	struct sim_run runs[SIM_RUNS_MAX];
-	uint64_t next_run_id;
-	struct sim_event events[SIM_EVENTS_MAX];
-	int n_events;
-	struct engine_core_cmds cmds;
-	uint64_t next_order;
-	char violation[200];
-};
-
-static uint64_t rnd(struct sim_world *w)
-{
-	uint64_t z = (w->rng += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
-
-static uint64_t below(struct sim_world *w, uint64_t n)
-{
-	return rnd(w) % n;
-}
-
-static bool chance(struct sim_world *w, unsigned percent)
-{
-	return below(w, 100) < percent;
-}
 
 static void pb_printf(2, 3) violate(struct sim_world *w, const char *fmt, ...)
 {
@@ -178,87 +57,11 @@ static struct sim_event *schedule_for(struct sim_world *w, enum ev_kind kind, in
 /* Mostly quick, sometimes slow, rarely longer than a lease. */
 static int64_t some_delay(struct sim_world *w)
 {
-	if (w->now < FAULTS_END_US && chance(w, 2))
-		return (int64_t)below(w, 40000000);
-	if (chance(w, 10))
-		return (int64_t)below(w, 3000000);
-	return (int64_t)below(w, 20000);
-}
-
-/* ---- a random workflow ---- */
-
-static void make_plan(struct sim_world *w)
-{
-	uint16_t n = (uint16_t)(1 + below(w, SIM_STEPS_MAX));
-	uint16_t e = 0;
-
-	for (uint16_t i = 0; i < n; i++) {
-		w->step_plans[i] = (struct engine_core_step_plan){
-			.is_action = chance(w, 70),
-			.join_any = chance(w, 15),
-			.continue_on_error = chance(w, 15),
-			.retry = {.max_attempts = (uint16_t)(1 + below(w, 4)),
-				  .jitter = chance(w, 50),
-				  .initial_us = chance(w, 50) ? 500000 : 8000000,
-				  .max_us = 60000000},
-		};
-		w->repeatable[i] = chance(w, 50);
-		w->eval_fails[i] = chance(w, 5);
-		w->eval_port[i] = chance(w, 50)   ? ENGINE_PORT_DONE
-				  : chance(w, 50) ? ENGINE_PORT_TRUE
-						  : ENGINE_PORT_FALSE;
-		w->first_edge[i] = e;
-		if (i == 0 || chance(w, 20))
-			w->edges[e++] =
-				(struct engine_core_edge){ENGINE_FROM_TRIGGER, (int16_t)i, 0};
-		for (uint16_t from = 0; from < i && e + 2 < SIM_EDGES_MAX; from++) {
-			int8_t port = ENGINE_PORT_DONE;
-
-			if (!chance(w, i - from == 1 ? 80 : 25))
-				continue;
-			if (!w->step_plans[from].is_action && chance(w, 50))
-				port = chance(w, 50) ? ENGINE_PORT_TRUE : ENGINE_PORT_FALSE;
-			else if (chance(w, 10))
-				port = ENGINE_PORT_ERROR;
-			if (port == ENGINE_PORT_ERROR)
-				w->step_plans[from].has_error_edge = true;
-			w->edges[e++] = (struct engine_core_edge){(int16_t)from, (int16_t)i, port};
-		}
-	}
-	w->first_edge[n] = e;
-	w->plan = (struct engine_core_plan){.n_steps = n,
-					    .n_edges = e,
-					    .steps = w->step_plans,
-					    .edges = w->edges,
-					    .first_edge = w->first_edge};
-}
-
-/* A step that had succeeded in the execution before can be kept when all before it is. */
-static bool can_keep(const struct sim_world *w, uint16_t i)
-{
-	bool fired = false;
-
-	for (uint16_t e = w->first_edge[i]; e < w->first_edge[i + 1]; e++) {
-		int16_t from = w->edges[e].from;
-
-		if (from == ENGINE_FROM_TRIGGER)
-			fired = true;
-		else if (!w->kept[from])
-			return false;
-		else if ((int)w->edges[e].port == (w->step_plans[from].is_action
-							   ? (int)ENGINE_PORT_DONE
-							   : (int)w->eval_port[from]))
-			fired = true;
-	}
-	return fired && !w->eval_fails[i];
-}
-
-static void make_kept(struct sim_world *w)
-{
-	if (!chance(w, 25))
-		return;
-	for (uint16_t i = 0; i < w->plan.n_steps; i++)
-		w->kept[i] = can_keep(w, i) && chance(w, 70);
+	if (w->now < FAULTS_END_US && sim_chance(w, 2))
+		return (int64_t)sim_below(w, 40000000);
+	if (sim_chance(w, 10))
+		return (int64_t)sim_below(w, 3000000);
+	return (int64_t)sim_below(w, 20000);
 }
 
 static void keep_results(struct sim_world *w, struct sim_run *run)
@@ -342,8 +145,9 @@ static void do_call(struct sim_world *w, int slot, const struct engine_core_cmd 
 	static const enum upstream_answer wild[] = {UP_OK,           UP_OK,        UP_TRANSIENT,
 						    UP_RATE_LIMITED, UP_PERMANENT, UP_LOST_ANSWER,
 						    UP_DIED,         UP_DISABLED};
-	enum upstream_answer answer = w->now < FAULTS_END_US ? wild[below(w, PB_ARRAY_LEN(wild))]
-							     : calm[below(w, PB_ARRAY_LEN(calm))];
+	enum upstream_answer answer = w->now < FAULTS_END_US
+					      ? wild[sim_below(w, PB_ARRAY_LEN(wild))]
+					      : calm[sim_below(w, PB_ARRAY_LEN(calm))];
 	int64_t there = some_delay(w), back = there + 1 + some_delay(w);
 	struct sim_event *e;
 
@@ -376,7 +180,7 @@ static void do_call(struct sim_world *w, int slot, const struct engine_core_cmd 
 /* Pure work: what comes out was fixed with the plan, so that every evaluation agrees. */
 static void do_answer(struct sim_world *w, int slot, const struct engine_core_cmd *cmd)
 {
-	struct sim_event *e = schedule_for(w, EV_ANSWER, (int64_t)below(w, 300), slot);
+	struct sim_event *e = schedule_for(w, EV_ANSWER, (int64_t)sim_below(w, 300), slot);
 
 	e->answer = (struct engine_core_event){
 		.kind = w->eval_fails[cmd->step]          ? ENGINE_EV_STEP_FAILED
@@ -410,7 +214,7 @@ static void do_commit(struct sim_world *w, int slot, const struct engine_core_cm
 
 		early->ok = true;
 		e->step = 1; /* no second answer */
-		if (chance(w, 5))
+		if (sim_chance(w, 5))
 			e->ok = false; /* and now it is lost */
 	}
 }
@@ -450,7 +254,7 @@ static void feed(struct sim_world *w, int slot, struct engine_core_event ev)
 	cmds->n = 0;
 
 	ev.now_us = w->now;
-	ev.random = rnd(w);
+	ev.random = sim_random(w);
 	ev.lease_lost = w->now >= run->lease_until;
 	engine_core_event(&run->core, &ev, cmds);
 	engine_core_assert_sane(&run->core);
@@ -485,10 +289,10 @@ static void feed_signals(struct sim_world *w, int slot)
 
 static void dispatch(struct sim_world *w)
 {
-	if (w->now < FAULTS_END_US && chance(w, 10))
+	if (w->now < FAULTS_END_US && sim_chance(w, 10))
 		return; /* the queue lost it */
 	schedule(w, EV_DELIVER, some_delay(w));
-	if (w->now < FAULTS_END_US && chance(w, 15))
+	if (w->now < FAULTS_END_US && sim_chance(w, 15))
 		schedule(w, EV_DELIVER, some_delay(w));
 }
 
@@ -539,7 +343,7 @@ static void park_row(struct sim_world *w, const struct sim_commit *c)
 	w->due_at = c->cmd.at_us ? c->cmd.at_us : INT64_MAX;
 	if (c->cmd.wait_reason == MODEL_WAIT_DECISION) {
 		w->stats->unknowns++;
-		schedule(w, EV_SIGNAL, (int64_t)below(w, 20000000))->step = 1;
+		schedule(w, EV_SIGNAL, (int64_t)sim_below(w, 20000000))->step = 1;
 	}
 	if (w->cancel_signal || w->decision_signal)
 		w->due_at = w->now;
@@ -587,7 +391,7 @@ static void on_commit_apply(struct sim_world *w, const struct sim_event *e)
 		w->stats->fenced++;
 	if (e->step == 1)
 		return;
-	back = schedule(w, EV_COMMIT_RESULT, 1 + (int64_t)below(w, 5000));
+	back = schedule(w, EV_COMMIT_RESULT, 1 + (int64_t)sim_below(w, 5000));
 	back->run = e->run;
 	back->run_id = e->run_id;
 	back->ok = applies;
@@ -618,7 +422,7 @@ static void on_signal(struct sim_world *w, const struct sim_event *e)
 		w->decision_signal = true;
 		w->stats->decisions++;
 		for (uint16_t i = 0; i < w->plan.n_steps; i++) {
-			w->decision[i] = (enum engine_decision)below(w, 3);
+			w->decision[i] = (enum engine_decision)sim_below(w, 3);
 			if (w->decision[i] == ENGINE_DECISION_MARK_SUCCEEDED && !w->effects[i])
 				w->decision[i] = ENGINE_DECISION_FAIL; /* the person has looked */
 			if (w->has_row[i] && w->decision[i] == ENGINE_DECISION_RETRY &&
@@ -635,17 +439,17 @@ static void on_crash(struct sim_world *w)
 	w->stats->crashes++;
 	trace(w, "crash: every run on this host is gone");
 	for (int i = 0; i < SIM_RUNS_MAX; i++) {
-		if (chance(w, 60))
+		if (sim_chance(w, 60))
 			w->runs[i].alive = false;
 	}
 }
 
 static void on_freeze(struct sim_world *w)
 {
-	int slot = (int)below(w, SIM_RUNS_MAX);
+	int slot = (int)sim_below(w, SIM_RUNS_MAX);
 
 	w->stats->freezes++;
-	w->runs[slot].frozen_until = w->now + (int64_t)below(w, 60000000);
+	w->runs[slot].frozen_until = w->now + (int64_t)sim_below(w, 60000000);
 }
 
 static void on_renew(struct sim_world *w, int slot)
@@ -757,12 +561,14 @@ static void on_event(struct sim_world *w, struct sim_event *e)
 
 static void plan_faults(struct sim_world *w)
 {
-	for (uint64_t n = below(w, 5); n > 0; n--)
-		schedule(w, EV_CRASH, (int64_t)below(w, FAULTS_END_US / (chance(w, 50) ? 1 : 100)));
-	for (uint64_t n = below(w, 3); n > 0; n--)
-		schedule(w, EV_FREEZE, (int64_t)below(w, FAULTS_END_US / 20));
-	if (chance(w, 20)) /* half of them early, while something still runs */
-		schedule(w, EV_SIGNAL, (int64_t)below(w, FAULTS_END_US / (chance(w, 50) ? 2 : 60)));
+	for (uint64_t n = sim_below(w, 5); n > 0; n--)
+		schedule(w, EV_CRASH,
+			 (int64_t)sim_below(w, FAULTS_END_US / (sim_chance(w, 50) ? 1 : 100)));
+	for (uint64_t n = sim_below(w, 3); n > 0; n--)
+		schedule(w, EV_FREEZE, (int64_t)sim_below(w, FAULTS_END_US / 20));
+	if (sim_chance(w, 20)) /* half of them early, while something still runs */
+		schedule(w, EV_SIGNAL,
+			 (int64_t)sim_below(w, FAULTS_END_US / (sim_chance(w, 50) ? 2 : 60)));
 }
 
 static bool has_work(const struct sim_world *w)
@@ -781,8 +587,7 @@ const char *sim_run(uint64_t seed, enum sim_mutant mutant, bool with_trace, stru
 	w->mutant = mutant;
 	w->trace = with_trace;
 	w->stats = stats;
-	make_plan(w);
-	make_kept(w);
+	sim_make_plan(w);
 	for (uint16_t i = 0; i < w->plan.n_steps; i++)
 		w->allowed_effects[i] = 1;
 	w->status = MODEL_EXECUTION_QUEUED;
