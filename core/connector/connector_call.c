@@ -147,6 +147,7 @@ static struct connector_call *call_new(struct connectors *c,
 	call->deadline_us = deadline_of(c, req, call->op, call->start_us);
 	call->dry_run = req->dry_run;
 	call->repeatable = req->repeatable;
+	call->may_leave = req->may_leave;
 	call->counts = connector_counts_of(c, call->manifest->id);
 	pb_list_init(&call->https);
 	pb_arena_init(&call->log_arena, CONNECTOR_LOG_BYTES);

@@ -54,7 +54,16 @@ struct connector_call_request {
 	bool dry_run; /* send nothing: OK with output {"dry_run":true,"request":{...}} or the result
 		       */
 	bool repeatable; /* the step says that sending twice does no harm */
+	/*
+	 * May it still leave? Asked with @done's argument right before the call goes to a runner, and before each request
+	 * goes out; it may have waited for its turn. "No" ends it with CONNECTOR_WITHHELD. NULL = always.
+	 * Threads: the connector's I/O thread; must not block.
+	 */
+	bool (*may_leave)(void *arg);
 };
+
+/* The code of a call that was not allowed to leave. */
+#define CONNECTOR_WITHHELD "connector.withheld"
 
 struct connector_log_line {
 	int level; /* 0 debug .. 3 error */

@@ -357,6 +357,11 @@ static void place(struct connector_runner *r, struct pb_list *list)
 {
 	struct connector_call *call = pb_list_entry(pb_list_pop(list), struct connector_call, node);
 
+	if (call->may_leave && !call->may_leave(call->arg)) {
+		end_with(call, CONNECTOR_UNAVAILABLE, CONNECTOR_WITHHELD,
+			 "the call is no longer this host's to make", false);
+		return;
+	}
 	if (!connector_runner_start_call(r, call)) { /* the runner is being killed */
 		call->state = CALL_QUEUED;
 		pb_list_append(list, &call->node);

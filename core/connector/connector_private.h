@@ -120,6 +120,7 @@ struct connector_call {
 	int64_t start_us, deadline_us;
 	bool dry_run, repeatable;
 	connector_done_fn *done;
+	bool (*may_leave)(void *arg); /* NULL: always */
 	void *arg;
 	struct connector_counts *counts;
 	struct connector_outcome early; /* decided before it reached the I/O thread */

@@ -393,6 +393,11 @@ void connector_service_http(struct connector_call *call, uint32_t request_id,
 	}
 	if (http_refused(call, request_id, &msg, &arena))
 		return;
+	if (call->may_leave && !call->may_leave(call->arg)) {
+		refuse_http(call, request_id, IPC_TRANSIENT, CONNECTOR_WITHHELD,
+			    "the call is no longer this host's to make");
+		return;
+	}
 	h = pb_new(struct connector_http);
 	h->call = connector_call_ref(call);
 	h->msg.fn = http_ended;

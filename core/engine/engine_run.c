@@ -197,7 +197,8 @@ static void on_renewed(struct engine_run *r, const struct run_msg *m)
 {
 	pb_lock(&r->engine->lock);
 	r->renewing = false;
-	r->lease_until_us = PB_MAX(r->lease_until_us, m->lease_until_us);
+	__atomic_store_n(&r->lease_until_us, PB_MAX(r->lease_until_us, m->lease_until_us),
+			 __ATOMIC_RELAXED);
 	pb_unlock(&r->engine->lock);
 	if (m->has_signal)
 		run_take_signals(r);

@@ -78,7 +78,7 @@ struct engine_run {
 	bool over;
 	bool renewing;
 	/* monotonic, counted from before the request: the database's is later. Written by the worker with
-	 * the lock, so the worker may read it without */
+	 * the lock, so the worker may read it without; the connector's thread reads it, hence atomic */
 	int64_t lease_until_us;
 
 	/* the worker's alone */

@@ -45,6 +45,12 @@ static bool must_wait(enum connector_status status)
 	       status == CONNECTOR_UNAVAILABLE;
 }
 
+/* A call that waited for its turn until the lease had run out (R6): it goes out again when that is renewed. */
+static bool is_withheld(const struct connector_call_result *res)
+{
+	return res->status == CONNECTOR_UNAVAILABLE && pb_str_eq(res->code, CONNECTOR_WITHHELD);
+}
+
 static struct engine_core_event event_of(uint16_t step, const struct connector_call_result *res)
 {
 	if (res->status == CONNECTOR_OK)
@@ -56,13 +62,14 @@ static struct engine_core_event event_of(uint16_t step, const struct connector_c
 		.error_class = error_class_of(res->status),
 		.effect = (enum model_effect)res->effect,
 		/* what may have left is judged by its effect, whatever the reason */
-		.wait = must_wait(res->status) && res->effect == CONNECTOR_EFFECT_NONE
+		.wait = must_wait(res->status) && !is_withheld(res) &&
+					res->effect == CONNECTOR_EFFECT_NONE
 				? MODEL_WAIT_CONNECTOR_DISABLED
 				: MODEL_WAIT_NONE,
 		/* its runner died, or none was free before the deadline */
-		.uncharged =
-			(res->status == CONNECTOR_CRASHED || res->status == CONNECTOR_TIMEOUT) &&
-			!res->attempt_charged && res->effect == CONNECTOR_EFFECT_NONE,
+		.uncharged = (res->status == CONNECTOR_CRASHED ||
+			      res->status == CONNECTOR_TIMEOUT || is_withheld(res)) &&
+			     !res->attempt_charged && res->effect == CONNECTOR_EFFECT_NONE,
 		.retry_after_us = res->retry_after_us,
 	};
 }
@@ -210,6 +217,14 @@ static void refuse(struct engine_run *r, uint16_t step, const struct pb_err *err
 	run_post(r, message_of(step, &res));
 }
 
+/* [the connector's I/O thread] */
+static bool may_leave(void *arg)
+{
+	const struct call_link *link = arg;
+
+	return pb_mono_us() < __atomic_load_n(&link->run->lease_until_us, __ATOMIC_RELAXED);
+}
+
 void run_call(struct engine_run *r, const struct engine_core_cmd *cmd)
 {
 	const struct model_step *m = r->plan->steps[cmd->step].model;
@@ -227,6 +242,7 @@ void run_call(struct engine_run *r, const struct engine_core_cmd *cmd)
 		.idempotency_key = s->key,
 		.deadline_us = pb_mono_us() + m->timeout_us,
 		.repeatable = r->core_steps[cmd->step].repeatable,
+		.may_leave = may_leave,
 	};
 
 	CRASHPOINT("engine.call.before");

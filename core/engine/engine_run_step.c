@@ -185,6 +185,16 @@ static void make_key(struct engine_run *r, uint16_t step)
 	pb_hex(digest, sizeof(digest), r->steps[step].key);
 }
 
+/* It was there when the workflow was saved: this host does not have it yet, or no longer. Nothing is lost by waiting. */
+static void answer_waits(struct engine_run *r, uint16_t step, const char *code, const char *message)
+{
+	run_set_error(r, step, code, model_error_class_name(MODEL_ERROR_TRANSIENT), message, NULL);
+	run_answer(r, (struct engine_core_event){.kind = ENGINE_EV_STEP_FAILED,
+						 .step = step,
+						 .error_class = MODEL_ERROR_TRANSIENT,
+						 .wait = MODEL_WAIT_CONNECTOR_DISABLED});
+}
+
 static bool find_action(struct engine_run *r, uint16_t step)
 {
 	const struct model_step *m = r->plan->steps[step].model;
@@ -199,7 +209,11 @@ static bool find_action(struct engine_run *r, uint16_t step)
 		s->connector_version = connector_action_manifest(s->action)->version;
 		return true;
 	}
-	answer_failed(r, step, err.code, err.msg, NULL);
+	if (pb_str_eq(err.code, "connector.unknown") ||
+	    pb_str_eq(err.code, "connector.version_unknown"))
+		answer_waits(r, step, err.code, err.msg);
+	else
+		answer_failed(r, step, err.code, err.msg, NULL);
 	return false;
 }
 
@@ -219,16 +233,39 @@ static const struct pb_json *without_repeatable(struct engine_run *r, const stru
 	return m ? pb_json_new_object(&r->arena, m, n) : NULL;
 }
 
+/*
+ * What an earlier attempt has sent, if one has: the same key must not come with other parameters, and what the
+ * expressions mention may have changed since (a branch beside it has ended).
+ */
+static const struct pb_json *sent_before(struct engine_run *r, uint16_t step)
+{
+	const struct run_step *s = &r->steps[step];
+	const struct pb_json *params = NULL;
+
+	if (r->core_steps[step].row.attempts < 2 || !s->input.p ||
+	    pb_json_parse(&r->arena, s->input.p, s->input.len, NULL, &params, NULL) != PB_OK)
+		return NULL;
+	return params;
+}
+
+/* False when the step has failed. */
+static bool fresh_params(struct engine_run *r, uint16_t step, const struct pb_json **ret)
+{
+	if (!evaluate_with(r, step, ret))
+		return false;
+	if (pb_str_eq(r->plan->steps[step].model->connector, "http"))
+		*ret = without_repeatable(r, *ret);
+	r->steps[step].input = *ret ? text_of(r, *ret) : pb_slice(NULL, 0);
+	return true;
+}
+
 void run_prepare(struct engine_run *r, const struct engine_core_cmd *cmd)
 {
 	struct run_step *s = &r->steps[cmd->step];
-	const struct pb_json *params;
+	const struct pb_json *params = sent_before(r, cmd->step);
 
-	if (!evaluate_with(r, cmd->step, &params) || !find_action(r, cmd->step))
+	if ((!params && !fresh_params(r, cmd->step, &params)) || !find_action(r, cmd->step))
 		return;
-	if (pb_str_eq(r->plan->steps[cmd->step].model->connector, "http"))
-		params = without_repeatable(r, params);
-	s->input = params ? text_of(r, params) : pb_slice(NULL, 0);
 	if (!s->input.p) {
 		answer_failed(r, cmd->step, "engine.memory", "the step's parameters are too large",
 			      NULL);
