@@ -5,6 +5,8 @@ who may see what.
 """
 import base64
 import os
+import socket
+import time
 
 import harness
 from harness import http_step, webhook
@@ -117,6 +119,19 @@ class Production(harness.HostCase):
         self.assertNotIn("strict-transport-security", plain.headers)
         secure = self.client.raw("GET", "/health", None, {"X-Forwarded-Proto": "https"})
         self.assertEqual(secure.headers["strict-transport-security"], "max-age=31536000")
+
+
+class Timeouts(harness.HostCase):
+    SETTINGS = {"http_request_timeout": "1s", "http_keep_alive_timeout": "500ms"}
+
+    def test_timeout__is_the_heads_too(self):
+        with socket.create_connection(("127.0.0.1", self.host.port), 10) as s:
+            s.settimeout(20 * harness.PATIENCE)
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            begin = time.monotonic()
+            while s.recv(4096):
+                pass
+            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE)
 
 
 class Large(harness.HostCase):
