@@ -80,6 +80,27 @@ class Rules(harness.HostCase):
         self.world.database.execute("UPDATE tenant SET status = 'active' WHERE slug = 'paused'")
         self.assertEqual(wf.post({}).status, 202)
 
+    def test_post__of_a_test_is_done_once(self):
+        made = self.client.post("connections", {"name": "tried", "connector": "http", "credential": "header",
+                                                "values": {"host": "127.0.0.1", "value": "s3cret"}})
+        url = f"connections/{made.data['id']}/test"
+        answers = [self.client.post(url, headers={"Idempotency-Key": "try"}) for _ in range(2)]
+        self.assertEqual(len({a.status for a in answers}), 1, answers)
+        if answers[0].status == 200:
+            self.assertEqual(answers[0].data, answers[1].data)
+            self.assertEqual(answers[1].headers.get("idempotency-replayed"), "true")
+        self.assert_error(self.client.post(url, headers={"Idempotency-Key": "a b"}), 400, "idempotency.key_invalid")
+
+    def test_rotate__asks_for_the_etag(self):
+        wf = self.workflow(SET)
+        url = f"workflows/{wf.id}/hook/rotate"
+        tag = self.client.get(f"workflows/{wf.id}").headers["etag"]
+        self.assert_error(self.client.post(url, headers={"If-Match": "7"}), 400, "http.if_match_invalid")
+        rotated = self.client.post(url, headers={"If-Match": tag})
+        self.assertEqual(rotated.status, 200, rotated)
+        self.assert_error(self.client.post(url, headers={"If-Match": tag}), 412, "workflow.changed")
+        self.assertEqual(self.client.post(url, headers={"If-Match": rotated.headers["etag"]}).status, 200)
+
 
 class Misses(harness.HostCase):
     SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
