@@ -101,6 +101,20 @@ class Rules(harness.HostCase):
         self.assert_error(self.client.post(url, headers={"If-Match": tag}), 412, "workflow.changed")
         self.assertEqual(self.client.post(url, headers={"If-Match": rotated.headers["etag"]}).status, 200)
 
+    def test_scopes__definitions_are_for_readers(self):
+        wf = self.workflow(SET)
+        scopes = ["workflow.write", "workflow.toggle", "hook.write"]
+        key = self.client.post("api-keys", {"name": "narrow", "role": "editor", "scopes": scopes}).data["key"]
+        narrow = self.host.client(key)
+        self.assert_error(narrow.get(f"workflows/{wf.id}"), 403)
+        body = {"definition": harness.definition(SET)}
+        for answer in (narrow.put(f"workflows/{wf.id}/toggle", {"active": True}), narrow.put(f"workflows/{wf.id}", body),
+                       narrow.post(f"workflows/{wf.id}/versions/1/publish"), narrow.post(f"workflows/{wf.id}/hook/rotate"),
+                       narrow.post("workflows", {"definition": harness.definition(SET)})):
+            self.assertIn(answer.status, (200, 201), answer)
+            self.assertNotIn("definition", answer.data)
+        self.assertIn("definition", self.client.put(f"workflows/{wf.id}/toggle", {"active": True}).data)
+
 
 class Misses(harness.HostCase):
     SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
