@@ -4,6 +4,7 @@ Rules of the API that were broken once: what belongs to a request, limits as the
 who may see what.
 """
 import base64
+import hashlib
 import os
 import socket
 import time
@@ -114,6 +115,22 @@ class Rules(harness.HostCase):
             self.assertIn(answer.status, (200, 201), answer)
             self.assertNotIn("definition", answer.data)
         self.assertIn("definition", self.client.put(f"workflows/{wf.id}/toggle", {"active": True}).data)
+
+    def test_docs__show_every_operation_and_load_nothing(self):
+        page = self.client.raw("GET", "/api/docs")
+        self.assertEqual(page.status, 200)
+        self.assertEqual(page.headers["content-type"], "text/html; charset=utf-8")
+        text = page.body.decode()
+        for path, methods in self.client.get("openapi.json").json["paths"].items():
+            for method in methods:
+                self.assertIn(f"<code>{method.upper()}</code> <code>{path}</code>", text)
+        for word in ("<script", "http://", "https://", "src=", " style="):
+            self.assertNotIn(word, text)
+        style = text.split("<style>")[1].split("</style>")[0].encode()
+        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+        policy = page.headers["content-security-policy"]
+        self.assertIn(f"default-src 'none'; style-src 'sha256-{digest}'", policy)
+        self.assertNotIn("unsafe", policy)
 
 
 class Misses(harness.HostCase):

@@ -293,7 +293,7 @@ END_TEST
 
 /* Public on purpose. Everything else has a permission. */
 static const char *const public_routes[] = {"getRoot",   "getLiveness", "getReadiness",
-					    "getHealth", "getOpenapi",  "receiveHook"};
+					    "getHealth", "getOpenapi", "getDocs",  "receiveHook"};
 
 static bool is_public(const char *name)
 {
