@@ -292,8 +292,9 @@ END_TEST
 /* ---- who may ---- */
 
 /* Public on purpose. Everything else has a permission. */
-static const char *const public_routes[] = {"getRoot",   "getLiveness", "getReadiness",
-					    "getHealth", "getOpenapi", "getDocs",  "receiveHook"};
+static const char *const public_routes[] = {"getRoot",    "getLiveness", "getReadiness",
+					    "getHealth",  "getOpenapi",  "getDocs",
+					    "receiveHook"};
 
 static bool is_public(const char *name)
 {
