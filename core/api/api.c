@@ -41,6 +41,7 @@ enum pb_status api_new(const struct api_cfg *cfg, struct api **ret, struct pb_er
 	api->started_us = pb_mono_us();
 	api->hooks = api_hooks_new(cfg->engine_pool, cfg->api_pool);
 	api->offload = api_offload_new(2);
+	api_docs_write(&api->docs);
 	*ret = api;
 	return PB_OK;
 }
@@ -51,6 +52,7 @@ void api_free(struct api *api)
 		return;
 	api_offload_free(api->offload);
 	api_hooks_free(api->hooks);
+	pb_buf_done(&api->docs);
 	api->magic = 0;
 	free(api);
 }

@@ -506,14 +506,19 @@ static void handle_delete(struct http_req *req, void *arg)
 	http_reply_empty(req, 204);
 }
 
-static void handle_test(struct http_req *req, void *arg)
+static enum pb_status test(struct api *api, struct http_req *req, const struct pb_json *body,
+			   struct api_answer *answer, struct pb_err *err)
 {
-	const struct pb_json *body;
 	struct store_connection c;
 
-	if (api_body_object_or_empty(req, &body) &&
-	    api_only_fields(req, body, (const char *const[]){NULL}) && load(arg, req, &c))
-		api_connection_test(arg, req, &c);
+	if (!api_only_fields(req, body, (const char *const[]){NULL}) || !load(api, req, &c))
+		return PB_E_CANCELLED;
+	return api_connection_test(api, req, &c, answer, err);
+}
+
+static void handle_test(struct http_req *req, void *arg)
+{
+	api_create(arg, req, "connections.test", test);
 }
 
 void api_connection_routes(struct http_router *r, struct api *api)
@@ -521,12 +526,12 @@ void api_connection_routes(struct http_router *r, struct api *api)
 	const struct http_route routes[] = {
 		{HTTP_GET, "/api/v1/connections", handle_list, api, 0, 0,
 		 API_NEEDS(CONNECTION_READ), "listConnections"},
-		{HTTP_POST, "/api/v1/connections", handle_create, api, BODY_BYTES, 0,
-		 API_NEEDS(CONNECTION_WRITE), "createConnection"},
+		{HTTP_POST, "/api/v1/connections", handle_create, api, BODY_BYTES,
+		 HTTP_ROUTE_SECRET, API_NEEDS(CONNECTION_WRITE), "createConnection"},
 		{HTTP_GET, "/api/v1/connections/{id}", handle_get, api, 0, 0,
 		 API_NEEDS(CONNECTION_READ), "getConnection"},
-		{HTTP_PUT, "/api/v1/connections/{id}", handle_update, api, BODY_BYTES, 0,
-		 API_NEEDS(CONNECTION_WRITE), "updateConnection"},
+		{HTTP_PUT, "/api/v1/connections/{id}", handle_update, api, BODY_BYTES,
+		 HTTP_ROUTE_SECRET, API_NEEDS(CONNECTION_WRITE), "updateConnection"},
 		{HTTP_DELETE, "/api/v1/connections/{id}", handle_delete, api, 0, 0,
 		 API_NEEDS(CONNECTION_WRITE), "deleteConnection"},
 		{HTTP_POST, "/api/v1/connections/{id}/test", handle_test, api, 1024, 0,

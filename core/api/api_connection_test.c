@@ -205,12 +205,12 @@ static enum pb_status keep(struct api *api, struct http_req *req, const struct s
 					   err);
 }
 
-static void reply(struct http_req *req, const struct test *t, enum store_connection_status status)
+static void write_outcome(const struct test *t, enum store_connection_status status,
+			  struct api_answer *answer)
 {
-	pb_auto_buf data = PB_BUF_INIT;
 	struct pb_jw w;
 
-	pb_jw_init(&w, &data);
+	pb_jw_init(&w, &answer->data);
 	pb_jw_object(&w);
 	api_put_str(&w, "status", api_connection_status_name(status));
 	api_put_str(&w, "status_reason", status == STORE_CONNECTION_OK ? NULL : t->reason);
@@ -218,68 +218,72 @@ static void reply(struct http_req *req, const struct test *t, enum store_connect
 		api_put_str(&w, "label", t->label);
 	api_put_int(&w, "duration_ms", t->duration_us / PB_USEC_PER_MSEC);
 	pb_jw_end(&w);
-	http_reply_buf(req, 200, status == STORE_CONNECTION_OK ? "ok" : "the test failed", &data);
+	answer->status = 200;
+	answer->message = status == STORE_CONNECTION_OK ? "ok" : "the test failed";
 }
 
 /* It did not run: why is not the credential's affair. */
-static void refuse(struct http_req *req, const struct test *t)
+static enum pb_status refuse(const struct test *t, struct pb_err *err)
 {
 	switch (t->status) {
 	case CONNECTOR_UNSUPPORTED:
-		http_reply_fail(req, PB_E_UNPROCESSABLE, "connection.no_test", t->reason);
-		return;
+		return pb_err_set(err, PB_E_UNPROCESSABLE, "connection.no_test", "%.200s",
+				  t->reason);
 	case CONNECTOR_IS_DISABLED:
 	case CONNECTOR_QUARANTINED:
-		http_reply_fail(req, PB_E_UNAVAILABLE, connector_status_code(t->status), t->reason);
-		return;
+		return pb_err_set(err, PB_E_UNAVAILABLE, connector_status_code(t->status), "%.200s",
+				  t->reason);
 	default:
-		http_reply_fail(req, PB_E_UNAVAILABLE, "connector.unavailable", t->reason);
+		return pb_err_set(err, PB_E_UNAVAILABLE, "connector.unavailable", "%.200s",
+				  t->reason);
 	}
 }
 
-static void answer(struct api *api, struct http_req *req, const struct store_connection *c,
-		   const struct test *t)
+static enum pb_status answer_with(struct api *api, struct http_req *req,
+				  const struct store_connection *c, const struct test *t,
+				  struct api_answer *answer, struct pb_err *err)
 {
 	enum store_connection_status status;
-	struct pb_err err = PB_ERR_INIT;
+	enum pb_status st;
 
-	if (!judge(t, &status)) {
-		refuse(req, t);
-		return;
-	}
-	if (keep(api, req, c, status, status == STORE_CONNECTION_OK ? "" : t->reason, &err) !=
-	    PB_OK)
-		api_fail(req, &err);
-	else
-		reply(req, t, status);
+	if (!judge(t, &status))
+		return refuse(t, err);
+	st = keep(api, req, c, status, status == STORE_CONNECTION_OK ? "" : t->reason, err);
+	if (st == PB_OK)
+		write_outcome(t, status, answer);
+	return st;
 }
 
-static void test_one(struct api *api, struct http_req *req, const struct store_connection *c)
+static enum pb_status test_one(struct api *api, struct http_req *req,
+			       const struct store_connection *c, struct api_answer *answer,
+			       struct pb_err *err)
 {
 	pb_autoptr(connector_action) action = NULL;
 	pb_autoptr(test) t = NULL;
-	struct pb_err err = PB_ERR_INIT;
-	enum pb_status st =
-		connector_registry_test(connectors_registry(api->cfg.connectors), c->connector,
-					NULL, c->auth_type, &action, &err);
+	enum pb_status st = connector_registry_test(connectors_registry(api->cfg.connectors),
+						    c->connector, NULL, c->auth_type, &action, err);
 
 	if (st == PB_E_NOT_FOUND) /* the connector is not installed (any more) */
-		st = pb_err_set(&err, PB_E_UNAVAILABLE, "connector.unavailable",
+		st = pb_err_set(err, PB_E_UNAVAILABLE, "connector.unavailable",
 				"the connector \"%.64s\" is not installed", c->connector);
 	if (st == PB_OK)
-		st = run(api, c, action, &t, &err);
+		st = run(api, c, action, &t, err);
 	if (st == PB_OK)
-		answer(api, req, c, t);
-	else
-		api_fail(req, &err);
+		st = answer_with(api, req, c, t, answer, err);
+	return st;
 }
 
-void api_connection_test(struct api *api, struct http_req *req, const struct store_connection *c)
+enum pb_status api_connection_test(struct api *api, struct http_req *req,
+				   const struct store_connection *c, struct api_answer *answer,
+				   struct pb_err *err)
 {
+	enum pb_status st;
+
 	if (atomic_fetch_add(&running, 1) < API_CONNECTION_TEST_MAX)
-		test_one(api, req, c);
+		st = test_one(api, req, c, answer, err);
 	else
-		http_reply_fail(req, PB_E_UNAVAILABLE, "connection.test_busy",
+		st = pb_err_set(err, PB_E_UNAVAILABLE, "connection.test_busy",
 				"too many connections are being tested");
 	atomic_fetch_sub(&running, 1);
+	return st;
 }

@@ -16,10 +16,13 @@
 const char *api_connection_status_name(enum store_connection_status status);
 
 /*
- * Runs the test of @c (with its secrets, as stored), stores the outcome unless @c was changed meanwhile, and answers:
- * 200 also when the test failed, 422 connection.no_test, 503 connector.* when it could not run.
+ * Runs the test of @c (with its secrets, as stored), stores the outcome unless @c was changed meanwhile, and fills
+ * @answer: 200 also when the test failed.
+ * Errors:  422 connection.no_test, 503 connector.* when it could not run, database.*.
  * Threads: [request], up to API_CONNECTION_TEST_US and a few seconds
  */
-void api_connection_test(struct api *api, struct http_req *req, const struct store_connection *c);
+enum pb_status api_connection_test(struct api *api, struct http_req *req,
+				   const struct store_connection *c, struct api_answer *answer,
+				   struct pb_err *err) pb_must_check;
 
 #endif

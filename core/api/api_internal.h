@@ -20,6 +20,7 @@ struct api {
 	struct api_hooks *hooks;
 	struct api_offload *offload;
 	char base_url[256];
+	struct pb_buf docs; /* the page of /api/docs */
 	int64_t started_us;
 };
 #define API_MAGIC 0x41504921u
@@ -96,6 +97,10 @@ void api_fail(struct http_req *req, const struct pb_err *err);
 
 /* "If-Match: \"7\"" -> 7; 0 when absent or "*"; false when it has answered (400). */
 bool api_if_match(struct http_req *req, int64_t *ret_revision);
+
+/* The page of /api/docs; nothing when there is no description. */
+void api_docs_write(struct pb_buf *out);
+void api_docs_reply(struct http_req *req, const struct pb_buf *page);
 
 /* Routes of each file. */
 void api_system_routes(struct http_router *r, struct api *api);

@@ -232,7 +232,7 @@ void api_key_routes(struct http_router *r, struct api *api)
 	const struct http_route routes[] = {
 		{HTTP_GET, "/api/v1/api-keys", handle_list, api, 0, 0, API_NEEDS(API_KEY_READ),
 		 "listApiKeys"},
-		{HTTP_POST, "/api/v1/api-keys", handle_create, api, 16384, 0,
+		{HTTP_POST, "/api/v1/api-keys", handle_create, api, 16384, HTTP_ROUTE_SECRET,
 		 API_NEEDS(API_KEY_WRITE), "createApiKey"},
 		{HTTP_DELETE, "/api/v1/api-keys/{id}", handle_revoke, api, 0, 0,
 		 API_NEEDS(API_KEY_WRITE), "revokeApiKey"},

@@ -17,7 +17,8 @@
 static void handle_root(struct http_req *req, void *arg)
 {
 	static const char data[] = "{\"name\":\"patchbay\",\"version\":\"" PB_VERSION
-				   "\",\"api\":\"/api/v1\",\"openapi\":\"/api/v1/openapi.json\"}";
+				   "\",\"api\":\"/api/v1\",\"openapi\":\"/api/v1/"
+				   "openapi.json\",\"docs\":\"/api/docs\"}";
 
 	(void)arg;
 	http_reply_data(req, 200, "Patchbay", data, sizeof(data) - 1);
@@ -175,6 +176,13 @@ static void handle_openapi(struct http_req *req, void *arg)
 	http_reply_raw(req, 200, "application/json", api_openapi_bytes, api_openapi_n);
 }
 
+static void handle_docs(struct http_req *req, void *arg)
+{
+	struct api *api = arg;
+
+	api_docs_reply(req, &api->docs);
+}
+
 void api_system_routes(struct http_router *r, struct api *api)
 {
 	const unsigned open = API_ROUTE_NO_AUTH,
@@ -190,6 +198,8 @@ void api_system_routes(struct http_router *r, struct api *api)
 		 "getStatus"},
 		{HTTP_GET, "/api/v1/openapi.json", handle_openapi, api, 0,
 		 open | HTTP_ROUTE_CORS_ANY | HTTP_ROUTE_CACHEABLE, NULL, "getOpenapi"},
+		{HTTP_GET, "/api/docs", handle_docs, api, 0, open | HTTP_ROUTE_CACHEABLE, NULL,
+		 "getDocs"},
 	};
 
 	http_router_add_all(r, routes, PB_ARRAY_LEN(routes));

@@ -482,12 +482,16 @@ static enum pb_status rotate(struct api *api, struct http_req *req, const struct
 	struct store_hook_token hook;
 	struct store_workflow *wf;
 	pb_auto_arena arena;
+	int64_t revision;
 	enum pb_status st;
 
 	pb_arena_init(&arena, API_WORKFLOW_ARENA_BYTES);
-	if (!no_fields(req, body) || !workflow_id(req, &id))
+	if (!no_fields(req, body) || !workflow_id(req, &id) || !api_if_match(req, &revision))
 		return PB_E_CANCELLED;
 	st = store_workflow_get(api->cfg.api_pool, tenant, id, &arena, &wf, err);
+	if (st == PB_OK && revision && revision != wf->revision)
+		st = pb_err_set(err, PB_E_PRECONDITION, "workflow.changed",
+				"the workflow was changed meanwhile");
 	if (st == PB_OK && !pb_str_eq(wf->trigger_type, "webhook"))
 		st = pb_err_set(err, PB_E_UNPROCESSABLE, "hook.not_a_webhook",
 				"the workflow's trigger is not a webhook");

@@ -30,7 +30,7 @@ enum pb_status api_hook_token_make(struct api *api, struct pb_uuid tenant, struc
 #define API_WORKFLOW_ARENA_BYTES ((size_t)16 * 1024 * 1024)
 
 enum api_workflow_parts {
-	API_WORKFLOW_DEFINITION = 1 << 0,
+	API_WORKFLOW_DEFINITION = 1 << 0,  /* when the actor may read workflows */
 	API_WORKFLOW_HOOK_URL = 1 << 1,    /* opened from the vault, when the actor may see it */
 	API_WORKFLOW_HOOK_HIDDEN = 1 << 2, /* "hook_url": null */
 };

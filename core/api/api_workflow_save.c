@@ -197,7 +197,9 @@ enum pb_status api_workflow_write(struct api *api, struct http_req *req, unsigne
 	api_put_uuid(w, "created_by", wf->created_by);
 	api_put_time(w, "created_at", wf->created_at);
 	api_put_time(w, "updated_at", wf->updated_at);
-	if (parts & API_WORKFLOW_DEFINITION)
+	/* a key that may only switch or rotate sees no steps; nor does one that only saves */
+	if ((parts & API_WORKFLOW_DEFINITION) &&
+	    auth_actor_may(api_actor(req), TENANT_WORKFLOW_READ))
 		api_put_raw(w, "definition", wf->definition);
 	pb_jw_end(w);
 	return st;

@@ -35,6 +35,12 @@ static void blocks_free(struct pb_arena_block *b)
 	}
 }
 
+void pb_arena_wipe(struct pb_arena *a)
+{
+	for (struct pb_arena_block *b = a->head; b; b = b->next)
+		explicit_bzero(b->data, b->cap);
+}
+
 void pb_arena_done(struct pb_arena *a)
 {
 	if (!a)

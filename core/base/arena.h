@@ -25,6 +25,8 @@ struct pb_arena {
  */
 void pb_arena_init(struct pb_arena *a, size_t limit_bytes);
 void pb_arena_done(struct pb_arena *a);
+/* Zeroes everything that was handed out; before done, when it held secrets. */
+void pb_arena_wipe(struct pb_arena *a);
 /* Frees everything but one block, for reuse. */
 void pb_arena_reset(struct pb_arena *a);
 

@@ -18,17 +18,18 @@ static void add(struct pb_problems *faults, const char *setting, const char *cod
 
 /* A secret file that must (or, when set, may) be there. */
 static void check_secret(const struct config *cfg, const char *setting, bool required,
-			 const char *who, struct pb_problems *faults)
+			 struct pb_problems *faults)
 {
 	const char *path = *(char *const *)config_field_const(cfg, config_setting_find(setting));
 	struct pb_err err = PB_ERR_INIT;
 	pb_autoclose int fd = -1;
 
 	if (!*path && required) {
-		pb_problems_add(faults, "config.required",
-				pb_pointer_key(faults->arena, "", setting, strlen(setting)),
-				"%s must be set for %s; give it the path of a file with mode 0600",
-				setting, who);
+		pb_problems_add(
+			faults, "config.required",
+			pb_pointer_key(faults->arena, "", setting, strlen(setting)),
+			"%s must be set for every role; give it the path of a file with mode 0600",
+			setting);
 		return;
 	}
 	if (*path && config_secret_open(setting, path, &fd, &err) != PB_OK)
@@ -37,17 +38,14 @@ static void check_secret(const struct config *cfg, const char *setting, bool req
 
 static void check_secrets(const struct config *cfg, struct pb_problems *faults)
 {
-	bool api = config_has_role(cfg, "api"), worker = config_has_role(cfg, "worker");
-	bool schedule = config_has_role(cfg, "schedule");
-
-	/* credentials are read through the api role's row security, by workers too */
-	check_secret(cfg, "database_api_url_file", api || worker, "roles api and worker", faults);
-	check_secret(cfg, "database_engine_url_file", true, "every role", faults);
-	check_secret(cfg, "database_admin_url_file", false, "", faults);
-	check_secret(cfg, "database_migrate_url_file", false, "", faults);
-	check_secret(cfg, "nats_url_file", api || worker || schedule, "every role", faults);
-	check_secret(cfg, "redis_url_file", false, "", faults);
-	check_secret(cfg, "master_key_file", api || worker, "roles api and worker", faults);
+	/* as `serve` opens them: all three pools and the vault, whatever its roles are */
+	check_secret(cfg, "database_api_url_file", true, faults);
+	check_secret(cfg, "database_engine_url_file", true, faults);
+	check_secret(cfg, "database_admin_url_file", true, faults);
+	check_secret(cfg, "database_migrate_url_file", false, faults);
+	check_secret(cfg, "nats_url_file", true, faults);
+	check_secret(cfg, "redis_url_file", false, faults);
+	check_secret(cfg, "master_key_file", true, faults);
 }
 
 static void check_production(const struct config *cfg, struct pb_problems *faults)

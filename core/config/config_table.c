@@ -97,7 +97,9 @@ static const struct config_setting table[] = {
 	S_INT(http_connections_per_ip, "100", 1, 60000, "Open connections of one client address."),
 	S_INT(http_streams_max, "64", 0, 2048, "Clients that may hold a live event stream (SSE)."),
 	S_TIME(http_request_timeout, "10s", 1 * SEC, 5 * MIN_,
-	       "Reading a whole request may take this long, writing without progress too."),
+	       "Reading a body may take this long, writing an answer too, plus 1s per 64KB; a head "
+	       "at "
+	       "most 8s of it."),
 	S_TIME(http_keep_alive_timeout, "2s", 100 * MSEC, 1 * MIN_,
 	       "An idle connection is closed after this."),
 	S_SIZE(max_body_bytes, "1MB", 1 * KB, 64 * MB, "Largest request body."),

@@ -92,6 +92,11 @@ static enum pb_status read_all(struct http_req *r, size_t max, struct pb_buf *b,
 {
 	size_t step = r->framing.chunked ? 4096 : (size_t)r->framing.content_length;
 
+	/* all room at once: a buffer that grows leaves copies behind */
+	if (http_req_is_secret(r) &&
+	    !pb_buf_reserve(b, r->framing.chunked ? max + CHUNK_BYTES : step))
+		return too_large(r, max, err);
+
 	while (!r->body_done) {
 		size_t want = PB_MIN(step, (size_t)CHUNK_BYTES), n = 0;
 		enum pb_status st = PB_OK;
@@ -137,6 +142,8 @@ enum pb_status http_req_body_max(struct http_req *r, size_t max_bytes, struct pb
 							   : (size_t)r->framing.content_length));
 	st = read_all(r, max_bytes, &b, err);
 	http_conn_watch(r->conn, HTTP_WATCH_NONE, 0);
+	if (st != PB_OK && b.p && http_req_is_secret(r))
+		explicit_bzero(b.p, b.len);
 	if (st != PB_OK)
 		return st;
 	obs_counter_add(r->server->bytes_in, b.len);
@@ -193,5 +200,7 @@ bool http_body_rest_is_small(const struct http_req *r)
 
 void http_body_done(struct http_req *r)
 {
+	if (r->body && http_req_is_secret(r))
+		explicit_bzero(r->body, r->body_len);
 	free(pb_steal(r->body));
 }

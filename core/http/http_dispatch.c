@@ -77,6 +77,8 @@ static void req_done(struct http_req *r)
 	http_req_attach(r, NULL, NULL);
 	http_body_done(r);
 	pb_buf_done(&r->out_headers);
+	if (http_req_is_secret(r))
+		pb_arena_wipe(&r->arena);
 	pb_arena_done(&r->arena);
 	watch_idle(r);
 	r->magic = 0;

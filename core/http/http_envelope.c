@@ -9,6 +9,9 @@
 #include "http/http_priv.h"
 #include "base/base.h"
 
+/* What surrounds the data, with room for every message and cursor: growing would copy what may be secret. */
+#define ENVELOPE_BYTES ((size_t)1024)
+
 static const char json_type[] = "application/json; charset=utf-8";
 
 static void write_meta(struct pb_jw *w, const struct http_req *r, const struct http_page *page)
@@ -61,7 +64,7 @@ static void reply_success(struct http_req *r, int status, const char *message, c
 	pb_auto_buf b = PB_BUF_INIT;
 	struct pb_jw w;
 
-	(void)pb_buf_reserve(&b, n + 512);
+	(void)pb_buf_reserve(&b, n + ENVELOPE_BYTES);
 	open_envelope(&w, &b, true, message ? message : "OK");
 	pb_jw_raw(&w, data, n);
 	write_meta(&w, r, page);
@@ -70,6 +73,8 @@ static void reply_success(struct http_req *r, int status, const char *message, c
 	pb_jw_end(&w);
 	pb_jw_end(&w);
 	http_reply_raw(r, status, json_type, b.p, b.len);
+	if (b.p && http_req_is_secret(r))
+		explicit_bzero(b.p, b.len);
 }
 
 void http_reply_data(struct http_req *r, int status, const char *message, const char *data_json,

@@ -143,6 +143,12 @@ int http_dispatch(struct http_server *s, struct mg_connection *mg);
 /* CivetWeb's own errors (unparsable head, too large), put into the envelope. */
 void http_dispatch_parse_error(struct http_server *s, struct mg_connection *mg, int status);
 
+/* True when what the request and its answer held is to be wiped. */
+static inline bool http_req_is_secret(const struct http_req *r)
+{
+	return r->match.route && (r->match.route->flags & HTTP_ROUTE_SECRET);
+}
+
 /* ---- http_body.c ---- */
 /* True when the rest of the body is small enough to be read away. */
 bool http_body_rest_is_small(const struct http_req *r);

@@ -92,12 +92,15 @@ void http_reply_raw(struct http_req *r, int status, const char *content_type, co
 	http_head_write(r, &out, status, content_type, (int64_t)n);
 	watch_write(r, n);
 	if (with_body && n <= ONE_WRITE_BYTES) {
+		(void)pb_buf_reserve(&out, n); /* growing by halves would leave copies behind */
 		(void)pb_buf_add(&out, body, n);
 		with_body = false;
 	}
 	if (write_all(r, out.p, out.len) && with_body)
 		(void)write_all(r, body, n);
 	http_conn_watch(r->conn, HTTP_WATCH_NONE, 0);
+	if (out.p && http_req_is_secret(r))
+		explicit_bzero(out.p, out.len);
 }
 
 void http_reply_empty(struct http_req *r, int status)

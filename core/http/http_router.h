@@ -40,7 +40,10 @@ enum http_route_flag {
 	HTTP_ROUTE_HIDDEN = 1 << 3,       /* not part of the published API */
 	HTTP_ROUTE_NO_METRICS_LABEL = 1 << 4,
 	HTTP_ROUTE_QUERY_REPEATS = 1 << 5, /* a query name may come more than once; elsewhere 400 */
-	HTTP_ROUTE_USER = 1 << 16,         /* first bit for the upper layer */
+	/* bodies and answers hold secrets: nothing of them stays behind in freed memory (but for
+	 * what CivetWeb read together with the head) */
+	HTTP_ROUTE_SECRET = 1 << 6,
+	HTTP_ROUTE_USER = 1 << 16, /* first bit for the upper layer */
 };
 
 /*

@@ -43,6 +43,7 @@ PB_LOG_TOPIC("main");
 #define SECRET_BYTES    ((size_t)4096)
 #define UPKEEP_EVERY_US PB_USEC_PER_SEC
 #define HOSTS_MAX       40 /* public_url's, two of loopback, http_hosts and the end */
+#define HEADER_MAX_US   (8 * PB_USEC_PER_SEC) /* a head is small: nobody needs longer */
 #define HSTS            "max-age=31536000"
 #define UPKEEP_STACK    ((size_t)256 * 1024)
 
@@ -515,7 +516,9 @@ static bool start_http(struct host *h, struct pb_err *err)
 		.max_per_ip = (unsigned)c->http_connections_per_ip,
 		.max_streams = (unsigned)c->http_streams_max,
 		.keep_alive_us = c->http_keep_alive_timeout_us,
+		.header_timeout_us = PB_MIN(c->http_request_timeout_us, HEADER_MAX_US),
 		.body_timeout_us = c->http_request_timeout_us,
+		.write_timeout_us = c->http_request_timeout_us,
 		.hosts = served_hosts(h),
 		.hsts = c->environment == CONFIG_PRODUCTION ? HSTS : NULL,
 		.cors_origins = (const char *const *)c->cors_origins.items,

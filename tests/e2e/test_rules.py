@@ -4,7 +4,10 @@ Rules of the API that were broken once: what belongs to a request, limits as the
 who may see what.
 """
 import base64
+import hashlib
 import os
+import socket
+import time
 
 import harness
 from harness import http_step, webhook
@@ -78,6 +81,57 @@ class Rules(harness.HostCase):
         self.world.database.execute("UPDATE tenant SET status = 'active' WHERE slug = 'paused'")
         self.assertEqual(wf.post({}).status, 202)
 
+    def test_post__of_a_test_is_done_once(self):
+        made = self.client.post("connections", {"name": "tried", "connector": "http", "credential": "header",
+                                                "values": {"host": "127.0.0.1", "value": "s3cret"}})
+        url = f"connections/{made.data['id']}/test"
+        answers = [self.client.post(url, headers={"Idempotency-Key": "try"}) for _ in range(2)]
+        self.assertEqual(len({a.status for a in answers}), 1, answers)
+        if answers[0].status == 200:
+            self.assertEqual(answers[0].data, answers[1].data)
+            self.assertEqual(answers[1].headers.get("idempotency-replayed"), "true")
+        self.assert_error(self.client.post(url, headers={"Idempotency-Key": "a b"}), 400, "idempotency.key_invalid")
+
+    def test_rotate__asks_for_the_etag(self):
+        wf = self.workflow(SET)
+        url = f"workflows/{wf.id}/hook/rotate"
+        tag = self.client.get(f"workflows/{wf.id}").headers["etag"]
+        self.assert_error(self.client.post(url, headers={"If-Match": "7"}), 400, "http.if_match_invalid")
+        rotated = self.client.post(url, headers={"If-Match": tag})
+        self.assertEqual(rotated.status, 200, rotated)
+        self.assert_error(self.client.post(url, headers={"If-Match": tag}), 412, "workflow.changed")
+        self.assertEqual(self.client.post(url, headers={"If-Match": rotated.headers["etag"]}).status, 200)
+
+    def test_scopes__definitions_are_for_readers(self):
+        wf = self.workflow(SET)
+        scopes = ["workflow.write", "workflow.toggle", "hook.write"]
+        key = self.client.post("api-keys", {"name": "narrow", "role": "editor", "scopes": scopes}).data["key"]
+        narrow = self.host.client(key)
+        self.assert_error(narrow.get(f"workflows/{wf.id}"), 403)
+        body = {"definition": harness.definition(SET)}
+        for answer in (narrow.put(f"workflows/{wf.id}/toggle", {"active": True}), narrow.put(f"workflows/{wf.id}", body),
+                       narrow.post(f"workflows/{wf.id}/versions/1/publish"), narrow.post(f"workflows/{wf.id}/hook/rotate"),
+                       narrow.post("workflows", {"definition": harness.definition(SET)})):
+            self.assertIn(answer.status, (200, 201), answer)
+            self.assertNotIn("definition", answer.data)
+        self.assertIn("definition", self.client.put(f"workflows/{wf.id}/toggle", {"active": True}).data)
+
+    def test_docs__show_every_operation_and_load_nothing(self):
+        page = self.client.raw("GET", "/api/docs")
+        self.assertEqual(page.status, 200)
+        self.assertEqual(page.headers["content-type"], "text/html; charset=utf-8")
+        text = page.body.decode()
+        for path, methods in self.client.get("openapi.json").json["paths"].items():
+            for method in methods:
+                self.assertIn(f"<code>{method.upper()}</code> <code>{path}</code>", text)
+        for word in ("<script", "http://", "https://", "src=", " style="):
+            self.assertNotIn(word, text)
+        style = text.split("<style>")[1].split("</style>")[0].encode()
+        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+        policy = page.headers["content-security-policy"]
+        self.assertIn(f"default-src 'none'; style-src 'sha256-{digest}'", policy)
+        self.assertNotIn("unsafe", policy)
+
 
 class Misses(harness.HostCase):
     SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
@@ -117,6 +171,19 @@ class Production(harness.HostCase):
         self.assertNotIn("strict-transport-security", plain.headers)
         secure = self.client.raw("GET", "/health", None, {"X-Forwarded-Proto": "https"})
         self.assertEqual(secure.headers["strict-transport-security"], "max-age=31536000")
+
+
+class Timeouts(harness.HostCase):
+    SETTINGS = {"http_request_timeout": "1s", "http_keep_alive_timeout": "500ms"}
+
+    def test_timeout__is_the_heads_too(self):
+        with socket.create_connection(("127.0.0.1", self.host.port), 10) as s:
+            s.settimeout(20 * harness.PATIENCE)
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            begin = time.monotonic()
+            while s.recv(4096):
+                pass
+            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE)
 
 
 class Large(harness.HostCase):

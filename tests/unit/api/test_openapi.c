@@ -224,6 +224,28 @@ START_TEST(openapi__operations_list_known_codes_with_their_status)
 }
 END_TEST
 
+static bool lists(const struct pb_json *array, const char *code)
+{
+	pb_json_each_item (it, array)
+		if (pb_str_eq(pb_json_str(it), code))
+			return true;
+	return false;
+}
+
+/* What comes from below the API and is told to whoever posts to a hook. */
+START_TEST(openapi__hooks_list_what_they_answer)
+{
+	static const char *const codes[] = {
+		"api.busy",       "json.depth", "json.duplicate_key", "json.syntax",
+		"json.too_large", "json.utf8",  "limits.exceeded",    "store.value_too_large"};
+
+	pb_json_each_member (op, pb_json_get(paths, "/hooks/{token}"))
+		for (size_t i = 0; i < PB_ARRAY_LEN(codes); i++)
+			ck_assert_msg(lists(pb_json_get(&op->value, "x-error-codes"), codes[i]),
+				      "%s: %s", op->key, codes[i]);
+}
+END_TEST
+
 /* Reads "PB_E_SOMETHING, "area.reason"" out of a source; returns where to go on. */
 static const char *next_code(const char *at, char out[64])
 {
@@ -270,8 +292,9 @@ END_TEST
 /* ---- who may ---- */
 
 /* Public on purpose. Everything else has a permission. */
-static const char *const public_routes[] = {"getRoot",   "getLiveness", "getReadiness",
-					    "getHealth", "getOpenapi",  "receiveHook"};
+static const char *const public_routes[] = {"getRoot",    "getLiveness", "getReadiness",
+					    "getHealth",  "getOpenapi",  "getDocs",
+					    "receiveHook"};
 
 static bool is_public(const char *name)
 {
@@ -340,6 +363,7 @@ static Suite *openapi_suite(void)
 	tcase_add_test(tc, openapi__names_are_unique);
 	tcase_add_test(tc, openapi__references_lead_somewhere);
 	tcase_add_test(tc, openapi__operations_list_known_codes_with_their_status);
+	tcase_add_test(tc, openapi__hooks_list_what_they_answer);
 	tcase_add_test(tc, openapi__lists_every_code_of_the_api);
 	tcase_add_test(tc, routes__have_a_permission_or_are_public_on_purpose);
 	tcase_add_test(tc, routes__viewers_change_nothing);

@@ -8,7 +8,7 @@
 #include "support/check_main.h"
 #include "base/base.h"
 
-static char dir[64], key[96], conn[128], engine[128], api[128], nats[128], master[128];
+static char dir[64], key[96], conn[128], engine[128], api[128], admin[128], nats[128], master[128];
 static struct pb_arena arena;
 static struct pb_problems faults;
 
@@ -25,6 +25,7 @@ static void setup(void)
 	ck_assert(pb_str_printf(conn, sizeof conn, "connector_dir=%s", dir));
 	ck_assert(pb_str_printf(engine, sizeof engine, "database_engine_url_file=%s", key));
 	ck_assert(pb_str_printf(api, sizeof api, "database_api_url_file=%s", key));
+	ck_assert(pb_str_printf(admin, sizeof admin, "database_admin_url_file=%s", key));
 	ck_assert(pb_str_printf(nats, sizeof nats, "nats_url_file=%s", key));
 	ck_assert(pb_str_printf(master, sizeof master, "master_key_file=%s", key));
 	pb_arena_init(&arena, 1 << 20);
@@ -44,6 +45,7 @@ static enum pb_status check_with(const char *extra)
 	const char *sets[] = {conn,
 			      engine,
 			      api,
+			      admin,
 			      nats,
 			      master,
 			      "runner_path=/bin/true",
@@ -77,6 +79,7 @@ static const struct {
 	{"runner_path=/nonexistent", "config.file", "/runner_path"},
 	{"runner_path=/etc/passwd", "config.file", "/runner_path"},
 	{"master_key_file=", "config.required", "/master_key_file"},
+	{"database_admin_url_file=", "config.required", "/database_admin_url_file"},
 	{"nats_url_file=/nonexistent", "config.file", "/nats_url_file"},
 	{"redis_url_file=/nonexistent", "config.file", "/redis_url_file"},
 	{"database_api_url_file=/etc/passwd", "config.file", "/database_api_url_file"},
@@ -103,15 +106,24 @@ START_TEST(check__reports_all_at_once)
 }
 END_TEST
 
-START_TEST(check__schedule_needs_no_master_key)
+/* A host opens its pools and its vault before it looks at its roles. */
+START_TEST(check__every_role_needs_what_serve_opens)
 {
-	const char *sets[] = {engine, nats, "roles=schedule"};
+	static const char *const roles[] = {"roles=schedule", "roles=worker", "roles=api"};
+	static const char *const wanted[] = {"/database_api_url_file", "/database_engine_url_file",
+					     "/database_admin_url_file", "/nats_url_file",
+					     "/master_key_file"};
+	const char *sets[] = {conn, "runner_path=/bin/true", "public_url=https://patchbay.example",
+			      roles[_i]};
 	const struct config_source src = {.sets = sets, .n_sets = PB_ARRAY_LEN(sets)};
 	pb_autoptr(config) cfg = NULL;
+	size_t n = 0;
 
 	ck_assert_int_eq(config_load(&src, &cfg, &faults), PB_OK);
-	ck_assert_msg(config_check(cfg, &faults) == PB_OK, "%s",
-		      faults.first ? faults.first->message : "");
+	ck_assert_int_eq(config_check(cfg, &faults), PB_E_INVALID);
+	for (const struct pb_problem *p = faults.first; p; p = p->next, n++)
+		ck_assert_msg(pb_str_eq(p->pointer, wanted[n]), "%s", p->pointer);
+	ck_assert_uint_eq(n, PB_ARRAY_LEN(wanted));
 }
 END_TEST
 
@@ -120,6 +132,7 @@ START_TEST(check__development_allows_more)
 	const char *sets[] = {conn,
 			      engine,
 			      api,
+			      admin,
 			      nats,
 			      master,
 			      "runner_path=/bin/true",
@@ -146,7 +159,7 @@ static Suite *suite(void)
 	tcase_add_test(t, check__good_set_passes);
 	tcase_add_loop_test(t, check__names_the_broken_rule, 0, PB_ARRAY_LEN(bad));
 	tcase_add_test(t, check__reports_all_at_once);
-	tcase_add_test(t, check__schedule_needs_no_master_key);
+	tcase_add_loop_test(t, check__every_role_needs_what_serve_opens, 0, 3);
 	tcase_add_test(t, check__development_allows_more);
 	suite_add_tcase(s, t);
 	return s;

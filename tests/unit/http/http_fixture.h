@@ -100,6 +100,20 @@ static void fx_ip(struct http_req *r, void *arg)
 	http_reply_raw(r, 200, "text/plain", http_req_remote_ip(r), strlen(http_req_remote_ip(r)));
 }
 
+/* Body, tree and answer hold the same. */
+static void fx_keep(struct http_req *r, void *arg)
+{
+	struct pb_err err = PB_ERR_INIT;
+	const struct pb_json *j;
+	struct pb_slice body;
+
+	if (http_req_body(r, &body, &err) != PB_OK ||
+	    pb_json_parse(http_req_arena(r), body.p, body.len, NULL, &j, &err) != PB_OK)
+		http_reply_error(r, &err);
+	else
+		http_reply_data(r, 200, NULL, body.p, body.len);
+}
+
 static void fx_no_answer(struct http_req *r, void *arg)
 {
 }
@@ -138,6 +152,11 @@ static const struct http_route fx_routes[] = {
 	{.method = HTTP_GET, .pattern = "/problems", .handler = fx_problems},
 	{.method = HTTP_GET, .pattern = "/actor", .handler = fx_actor},
 	{.method = HTTP_GET, .pattern = "/ip", .handler = fx_ip},
+	{.method = HTTP_POST,
+	 .pattern = "/keep",
+	 .handler = fx_keep,
+	 .max_body_bytes = 4096,
+	 .flags = HTTP_ROUTE_SECRET},
 	{.method = HTTP_GET, .pattern = "/none", .handler = fx_no_answer},
 	{.method = HTTP_ANY, .pattern = "/any/{x}", .handler = fx_hello, .max_body_bytes = 100},
 };
