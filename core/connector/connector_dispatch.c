@@ -188,13 +188,15 @@ static void adjust_cancelled(struct connector_call *call, struct connector_outco
 	if (out->status == CONNECTOR_OK ||
 	    (!call->cancel_sent && !call->cancelled && out->status != CONNECTOR_CANCELLED))
 		return;
-	if (call->cancelled)
+	if (call->cancelled) {
 		connector_outcome_set(out, CONNECTOR_CANCELLED, NULL, "the call was cancelled");
-	else if (over)
+	} else if (over) {
 		connector_outcome_set(out, CONNECTOR_TIMEOUT, NULL, "the call took too long");
-	else
+	} else {
+		out->claim = PB_MAX(out->claim, (uint32_t)IPC_EFFECT_MAYBE);
 		connector_outcome_set(out, CONNECTOR_INTERNAL, NULL,
 				      "the connector says that it was cancelled, which it was not");
+	}
 }
 
 static void redispatch(struct connector_call *call)

@@ -125,9 +125,11 @@ static void on_result(struct connector_runner *r, struct connector_call *call,
 	out.status = CONNECTOR_OK;
 	out.output = pb_xmemdup(msg.output.p, msg.output.len);
 	out.output_bytes = msg.output.len;
-	if (msg.n_events || msg.cursor)
+	if (msg.n_events || msg.cursor) {
+		out.claim = IPC_EFFECT_DONE; /* it says that it ended well */
 		connector_outcome_set(&out, CONNECTOR_INTERNAL, "connector.not_a_trigger",
 				      "an action must not emit events or set a cursor");
+	}
 	connector_runner_remove_call(r, call);
 	connector_dispatch_leave(call, &out);
 }
