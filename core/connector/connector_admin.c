@@ -87,9 +87,14 @@ void connectors_apply_quarantines(struct connectors *c, const struct connector_q
 
 	pb_arena_init(&arena, LIST_BYTES);
 	n_now = connector_guard_list(c->guard, &arena, &now);
-	for (size_t i = 0; i < n_now; i++)
-		if (!is_listed(list, n, &now[i]) && pb_now_us() - now[i].since_us > PB_USEC_PER_MIN)
+	for (size_t i = 0; i < n_now; i++) {
+		if (is_listed(list, n, &now[i]))
+			continue;
+		if (now[i].unstored)
+			connector_dispatch_save(c, &now[i]);
+		else if (pb_now_us() - now[i].since_us > PB_USEC_PER_MIN)
 			lift(c, &now[i]);
+	}
 	for (size_t i = 0; i < n; i++)
 		connector_guard_quarantine(c->guard, &list[i]);
 }

@@ -31,8 +31,8 @@ enum pb_status connector_admin_lift(struct connectors *c, const char *id, const 
 
 /* What another process or the database says: the same without storing. Nothing new does nothing. [any-thread] */
 void connectors_apply_state(struct connectors *c, const char *id, enum connector_state state);
-/* All quarantines there are: those not among them end, but for the ones of the last minute, which may
- * not have been stored yet. */
+/* All quarantines there are: those not among them end, but for the ones of the last minute, which @list may
+ * be too old for, and those that could not be stored, which are stored again. */
 void connectors_apply_quarantines(struct connectors *c, const struct connector_quarantine *list,
 				  size_t n);
 

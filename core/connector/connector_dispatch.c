@@ -392,8 +392,6 @@ void connector_dispatch_pump(struct connector_pool *p)
 
 /* ---- deaths ---- */
 
-static void save_quarantine(struct connector_call *call, const struct connector_quarantine *q);
-
 static void strike(struct connector_call *call, const char *how)
 {
 	pb_auto_arena arena;
@@ -412,7 +410,7 @@ static void strike(struct connector_call *call, const char *how)
 		       PB_KV_STR("operation", q[i].operation),
 		       PB_KV_UUID("patchbay.tenant_id", q[i].tenant),
 		       PB_KV_STR("reason", q[i].reason));
-		save_quarantine(call, &q[i]);
+		connector_dispatch_save(call->owner, &q[i]);
 	}
 }
 
@@ -514,17 +512,19 @@ static void save_run(struct connectors *c, struct connector_job *job)
 	struct pb_err err = PB_ERR_INIT;
 
 	if (c->cfg.ops.save_quarantine(c->cfg.ops.arg, &s->q, &err) != PB_OK)
-		pb_log(PB_LOG_ERROR, "quarantine not stored, it holds until the restart",
+		pb_log(PB_LOG_ERROR, "quarantine not stored, it holds here, retrying",
 		       PB_KV_STR("error", err.msg));
+	else
+		connector_guard_stored(c->guard, &s->q);
 	pb_arena_done(&s->arena);
 	free(s);
 }
 
-static void save_quarantine(struct connector_call *call, const struct connector_quarantine *q)
+void connector_dispatch_save(struct connectors *c, const struct connector_quarantine *q)
 {
 	struct save_job *s;
 
-	if (!call->owner->cfg.ops.save_quarantine)
+	if (!c->cfg.ops.save_quarantine)
 		return;
 	s = pb_new(struct save_job);
 	pb_arena_init(&s->arena, 4096);
@@ -533,7 +533,7 @@ static void save_quarantine(struct connector_call *call, const struct connector_
 	s->q.operation = pb_arena_strdup(&s->arena, q->operation);
 	s->q.reason = pb_arena_strdup(&s->arena, q->reason);
 	s->job.run = save_run;
-	connector_work(call->owner, &s->job);
+	connector_work(c, &s->job);
 }
 
 /* ---- cancelling and time ---- */

@@ -297,6 +297,8 @@ struct connector_pool *connector_dispatch_pool(struct connectors *c, struct conn
 					       struct pb_uuid tenant);
 /* Takes a queued or gated call out because the host stops. */
 void connector_dispatch_stop(struct connector_call *call);
+/* A worker tells the database. [any-thread] */
+void connector_dispatch_save(struct connectors *c, const struct connector_quarantine *q);
 void connector_dispatch_disable(struct connectors *c, const char *id);
 
 /* runner.c: I/O thread */

@@ -2,6 +2,8 @@
 /* Enable and disable while calls run, the list, what other processes say. */
 #include "connector/connector_admin.h"
 
+#include <sched.h>
+
 #include <check.h>
 #include "integration/connector/host.h"
 #include "base/base.h"
@@ -129,8 +131,9 @@ END_TEST
 
 START_TEST(apply__what_other_processes_say)
 {
-	const struct connector_quarantine old = {"odd", "echo", PB_UUID_NIL, "seen elsewhere",
-						 pb_now_us() - 10 * PB_USEC_PER_MIN};
+	const struct connector_quarantine old = {
+		"odd", "echo", PB_UUID_NIL, "seen elsewhere", pb_now_us() - 10 * PB_USEC_PER_MIN,
+		false};
 
 	connectors_apply_state(host->c, "odd", CONNECTOR_DISABLED);
 	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}),
@@ -149,6 +152,28 @@ START_TEST(apply__what_other_processes_say)
 }
 END_TEST
 
+/* The database was away when it was decided: it holds, and is stored with the next refresh. */
+START_TEST(apply__keeps_what_could_not_be_stored)
+{
+	const struct ask bad = {.action = "odd.abort"};
+
+	atomic_store(&host->fail_saves, true);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_CRASHED);
+	while (atomic_load(&host->failed_saves) < 1)
+		sched_yield();
+	connectors_apply_quarantines(host->c, NULL, 0);
+	while (atomic_load(&host->failed_saves) < 2)
+		sched_yield();
+	ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_QUARANTINED);
+	atomic_store(&host->fail_saves, false);
+	connectors_apply_quarantines(host->c, NULL, 0);
+	while (atomic_load(&host->saved_quarantines) < 1)
+		sched_yield();
+	ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_QUARANTINED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("connector_admin");
@@ -162,6 +187,7 @@ int main(void)
 	tcase_add_test(tc, disable__running_calls_end_well);
 	tcase_add_test(tc, toggle__under_load_fails_no_call);
 	tcase_add_test(tc, state__unknown_connector);
+	tcase_add_test(tc, apply__keeps_what_could_not_be_stored);
 	tcase_add_test(tc, list__shows_states_and_numbers);
 	tcase_add_test(tc, apply__what_other_processes_say);
 	suite_add_tcase(s, tc);
