@@ -43,6 +43,8 @@ struct connector_info {
 	size_t n_actions;
 	uint64_t calls, failures, crashes, restarts, in_flight;
 	int64_t mean_us; /* of calls that ended */
+	const char *
+		start_error; /* why its last runner did not start, NULL when it did; for the admin */
 };
 
 /* Owner: everything lives in @arena. [any-thread] */

@@ -346,8 +346,9 @@ static void fail_pending(struct pb_list *list, const struct connector_pool *p)
 		struct connector_call *call = pb_list_entry(n, struct connector_call, node);
 		struct connector_outcome out = {0};
 
+		/* why is the admin's to know: it names files and addresses of the host */
 		connector_outcome_set(&out, CONNECTOR_UNAVAILABLE, "connector.runner_start",
-				      "the connector's runner does not start: %s", p->start_error);
+				      "the connector does not start on this host");
 		out.not_charged = true;
 		out.retry_after_us = PB_MAX(p->retry_us - pb_mono_us(), INT64_C(0));
 		end_call(call, &out);
@@ -462,6 +463,7 @@ static void start_failed(struct connector_runner *r, const char *how)
 
 	(void)pb_str_printf(p->start_error, sizeof(p->start_error), "%s",
 			    r->notice[0] ? r->notice : how);
+	connector_counts_set_error(p->owner, p->counts, p->start_error);
 	p->start_failures++;
 	p->retry_us = pb_mono_us() + PB_MIN(wait_us, 10 * PB_USEC_PER_SEC);
 	pb_log(PB_LOG_ERROR, "runner does not start",

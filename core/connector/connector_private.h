@@ -64,6 +64,7 @@ struct connector_watch {
 struct connector_counts {
 	struct pb_list node;
 	char id[104];
+	char start_error[256]; /* the last one, "" since a runner started; under counts_lock */
 	atomic_uint_fast64_t calls, failures, crashes, restarts, in_flight, latency_us;
 	struct obs_counter *m_calls, *m_failures, *m_crashes, *m_restarts;
 	struct obs_gauge *m_in_flight;
@@ -266,6 +267,8 @@ void connector_work(struct connectors *c, struct connector_job *job); /* [any-th
 bool connector_watch_add(struct connectors *c, int fd, uint32_t events, struct connector_watch *w);
 struct connector_counts *connector_counts_of(struct connectors *c,
 					     const char *id); /* [any-thread] */
+/* Why a runner did not start, for the admin; "" when one did. [any-thread] */
+void connector_counts_set_error(struct connectors *c, struct connector_counts *n, const char *text);
 
 /* call.c */
 /* The call's last word. @out taken. Out of every list already. */

@@ -180,6 +180,7 @@ static void on_hello(struct connector_runner *r, struct pb_slice payload, struct
 	r->state = RUNNER_READY;
 	r->due_us = pb_mono_us() + r->owner->cfg.runner_idle_us;
 	r->pool->start_failures = r->pool->start_kills = 0;
+	connector_counts_set_error(r->owner, r->pool->counts, "");
 	pb_log(PB_LOG_INFO, "runner ready", PB_KV_STR("patchbay.connector", h.connector),
 	       PB_KV_STR("version", h.version), PB_KV_INT("pid", r->process.pid),
 	       PB_KV_INT("start_us", pb_mono_us() - r->spawn_us),
@@ -539,6 +540,7 @@ struct connector_runner *connector_runner_spawn(struct connector_pool *pool, boo
 	r->due_us = r->spawn_us + HELLO_WAIT_US;
 	if (start(r, &err) != PB_OK) {
 		(void)pb_str_copy(pool->start_error, sizeof(pool->start_error), err.msg);
+		connector_counts_set_error(pool->owner, pool->counts, pool->start_error);
 		pool->retry_us = pb_mono_us() + PB_USEC_PER_SEC;
 		connector_runner_free(r);
 		return NULL;
