@@ -99,6 +99,7 @@ struct connector_credential_line {
 	char *name, *value;
 	size_t value_bytes;
 	bool in_query;
+	bool secret; /* a secret field is in it */
 };
 
 struct connector_call {
@@ -343,8 +344,15 @@ bool connector_connection_render(const struct connector_connection *c, const str
 enum pb_status connector_connection_lines(struct connector_call *call,
 					  struct pb_err *err) pb_must_check;
 void connector_connection_lines_free(struct connector_call *call);
-/* A copy of @text with every secret of @c (NULL: none) replaced. Owner: free(). */
-char *connector_connection_redact(const struct connector_connection *c, const char *text, size_t n,
-				  size_t *ret_n);
+/*
+ * A copy of @text with every secret of @c (NULL: none) replaced: its fields, plain and as JSON writes them,
+ * and what @lines make of them. Owner: free().
+ */
+char *connector_connection_redact(const struct connector_connection *c,
+				  const struct connector_credential_line *lines, size_t n_lines,
+				  const char *text, size_t n, size_t *ret_n);
+/* The same for what @call has. */
+char *connector_call_redact(const struct connector_call *call, const char *text, size_t n,
+			    size_t *ret_n);
 
 #endif

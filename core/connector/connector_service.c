@@ -635,6 +635,22 @@ static void keep_line(struct connector_call *call, uint32_t level, const char *m
 	call->n_log += line->message != NULL;
 }
 
+/* Redacted fields; NULL when that left no JSON. */
+static char *clean_fields(const struct connector_call *call, struct pb_arena *arena,
+			  const char *fields)
+{
+	const struct pb_json *j = NULL;
+	pb_autofree char *clean = NULL;
+
+	if (!fields)
+		return NULL;
+	clean = connector_call_redact(call, fields, strlen(fields), NULL);
+	if (strcmp(clean, fields) != 0 &&
+	    pb_json_parse(arena, clean, strlen(clean), NULL, &j, NULL) != PB_OK)
+		return NULL;
+	return pb_steal(clean);
+}
+
 void connector_service_log(struct connector_call *call, struct pb_slice payload)
 {
 	pb_auto_arena arena;
@@ -645,12 +661,10 @@ void connector_service_log(struct connector_call *call, struct pb_slice payload)
 	pb_arena_init(&arena, DECODE_ARENA);
 	if (ipc_decode_log(&arena, payload, &msg, NULL) != PB_OK)
 		return; /* ignoring: a line that cannot be read is no reason to end the call */
-	text = connector_connection_redact(
-		call->connection, msg.message,
-		pb_utf8_cut(msg.message, strlen(msg.message), LOG_MESSAGE_MAX), NULL);
-	if (msg.fields)
-		fields = connector_connection_redact(call->connection, msg.fields,
-						     strlen(msg.fields), NULL);
+	text = connector_call_redact(call, msg.message,
+				     pb_utf8_cut(msg.message, strlen(msg.message), LOG_MESSAGE_MAX),
+				     NULL);
+	fields = clean_fields(call, &arena, msg.fields);
 	keep_line(call, msg.level, text, fields);
 	/* a connector's word is user data: never above debug in the host's log, errors excepted */
 	pb_log(msg.level >= 3 ? PB_LOG_WARN : PB_LOG_DEBUG, "connector says",
