@@ -35,6 +35,7 @@
 #define CONNECTOR_KV_AT_ONCE    2  /* of one call, whose one thread waits for the answer */
 #define CONNECTOR_KV_PER_HTTP   10 /* a contended compare-and-set asks often */
 #define CONNECTOR_BUCKETS       1024u
+#define CONNECTOR_LOG_PER_S     100   /* lines of one call; its runner allows half of them */
 #define CONNECTOR_LOG_BYTES     65536 /* kept for one call */
 
 struct connector_pool;
@@ -159,6 +160,8 @@ struct connector_call {
 	struct pb_arena log_arena;
 	struct connector_log_line *log;
 	size_t n_log;
+	int64_t log_us; /* begin of the present second */
+	uint32_t log_lines, log_dropped;
 };
 
 /* Serial use of one connection (manifest "concurrency"). */

@@ -329,9 +329,25 @@ static void on_exit_event(struct connectors *c, struct connector_watch *w, uint3
 				 end.signalled && end.value == SIGKILL && r->killed == KILL_NONE);
 }
 
+/* Without the secrets of the calls that may have printed it. Owner: free(). */
+static char *clean_output(const struct connector_runner *r, const char *text, size_t n)
+{
+	char *clean = pb_xmemdup(text, n);
+
+	pb_list_foreach (node, &r->calls) {
+		char *next = connector_call_redact(pb_list_entry(node, struct connector_call, node),
+						   clean, n, &n);
+
+		free(clean);
+		clean = next;
+	}
+	return clean;
+}
+
 static void log_output(struct connector_runner *r, char *text, size_t n)
 {
 	int64_t now_us = pb_mono_us();
+	pb_autofree char *clean = NULL;
 
 	if (now_us - r->output_refill_us > OUTPUT_PERIOD_US) {
 		r->output_refill_us = now_us;
@@ -341,10 +357,11 @@ static void log_output(struct connector_runner *r, char *text, size_t n)
 	if (n == 0)
 		return;
 	r->output_left -= n;
-	text[n] = 0;
-	pb_log(PB_LOG_WARN, "runner printed",
+	clean = clean_output(r, text, n);
+	/* foreign words: what they are about nobody knows */
+	pb_log(r->owner->cfg.development ? PB_LOG_WARN : PB_LOG_DEBUG, "runner printed",
 	       PB_KV_STR("patchbay.connector", connector_version_manifest(r->pool->version)->id),
-	       PB_KV_INT("pid", r->process.pid), PB_KV_STR("text", text));
+	       PB_KV_INT("pid", r->process.pid), PB_KV_STR("text", clean));
 }
 
 static void on_output(struct connectors *c, struct connector_watch *w, uint32_t events)

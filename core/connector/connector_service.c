@@ -651,6 +651,23 @@ static char *clean_fields(const struct connector_call *call, struct pb_arena *ar
 	return pb_steal(clean);
 }
 
+/* The runner has a limit too, but it is the connector's own process. */
+static bool may_log(struct connector_call *call)
+{
+	int64_t now_us = pb_mono_us();
+
+	if (now_us - call->log_us >= PB_USEC_PER_SEC) {
+		call->log_us = now_us;
+		call->log_lines = 0;
+	}
+	if (call->log_lines == CONNECTOR_LOG_PER_S) {
+		call->log_dropped++;
+		return false;
+	}
+	call->log_lines++;
+	return true;
+}
+
 void connector_service_log(struct connector_call *call, struct pb_slice payload)
 {
 	pb_auto_arena arena;
@@ -659,6 +676,8 @@ void connector_service_log(struct connector_call *call, struct pb_slice payload)
 	pb_autofree char *fields = NULL;
 
 	pb_arena_init(&arena, DECODE_ARENA);
+	if (!may_log(call))
+		return;
 	if (ipc_decode_log(&arena, payload, &msg, NULL) != PB_OK)
 		return; /* ignoring: a line that cannot be read is no reason to end the call */
 	text = connector_call_redact(call, msg.message,
@@ -673,5 +692,6 @@ void connector_service_log(struct connector_call *call, struct pb_slice payload)
 	       PB_KV_STR("patchbay.step_id", call->step),
 	       PB_KV_STR("patchbay.connector", connector_action_name(call->action)),
 	       PB_KV_STR("text", text), PB_KV_STR("fields", fields ? fields : ""),
-	       PB_KV_INT("dropped", msg.dropped));
+	       PB_KV_INT("dropped", (int64_t)msg.dropped + call->log_dropped));
+	call->log_dropped = 0;
 }
