@@ -60,7 +60,16 @@ static enum pb_status find_entry(void *handle, entry_fn **ret, struct pb_err *er
 	return PB_OK;
 }
 
-/* Tables may grow at the end; what a 1.0 object carries is the least. */
+/*
+ * Tables may grow at the end; what a 1.0 object carries is the least, whatever ours have grown to. A member
+ * that a later minor adds is read only when the object's own size covers it.
+ */
+#define MODULE_1_0    56u
+#define OPERATION_1_0 16u
+_Static_assert(offsetof(struct patchbay_module, extension) + sizeof(void *) == MODULE_1_0 &&
+		       offsetof(struct patchbay_operation, run) + sizeof(void *) == OPERATION_1_0,
+	       "the sizes that sdk/abi/connector-1.0.lock.h calls the least");
+
 static enum pb_status check_numbers(const struct patchbay_module *m, struct pb_err *err)
 {
 	if (!m || m->magic != PATCHBAY_MODULE_MAGIC)
@@ -69,9 +78,9 @@ static enum pb_status check_numbers(const struct patchbay_module *m, struct pb_e
 		return pb_err_set(err, PB_E_INVALID, "loader.major",
 				  "built against SDK %u, this host speaks %d",
 				  (unsigned)m->abi_major, PATCHBAY_ABI_MAJOR);
-	if (m->size < sizeof(struct patchbay_module) || m->size > 4096)
+	if (m->size < MODULE_1_0 || m->size > 4096)
 		return refuse(err, "loader.size", "its module table has an impossible size");
-	if (m->operation_stride < sizeof(struct patchbay_operation) || m->operation_stride > 1024 ||
+	if (m->operation_stride < OPERATION_1_0 || m->operation_stride > 1024 ||
 	    m->operation_stride % sizeof(void *) != 0 || m->n_operations == 0 ||
 	    m->n_operations > IPC_OPERATIONS_MAX || !m->operations)
 		return refuse(err, "loader.stride", "its table of operations is impossible");
