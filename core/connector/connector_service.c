@@ -54,6 +54,9 @@ static uint32_t status_of(const char *code)
 		{"egress.url_invalid", IPC_INVALID_INPUT},
 		{"egress.scheme", IPC_INVALID_INPUT},
 		{"egress.request_invalid", IPC_INVALID_INPUT},
+		{"egress.host_not_declared", IPC_AUTH_DENIED},
+		{"connection.incomplete", IPC_AUTH_EXPIRED},
+		{"connection.auth_type", IPC_AUTH_EXPIRED},
 	};
 
 	for (size_t i = 0; code && i < PB_ARRAY_LEN(map); i++)
