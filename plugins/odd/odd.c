@@ -616,4 +616,12 @@ static const struct patchbay_operation operations[] = {
 	{"poll:numbers", poll_numbers},
 };
 
-PATCHBAY_MODULE(operations, patchbay_manifest_bytes, PATCHBAY_MANIFEST_BYTES)
+/* An optional group that no host asks for. */
+static const void *extension(const char *id)
+{
+	static const int nothing = 0;
+
+	return strcmp(id, "odd.nothing/1") == 0 ? &nothing : NULL;
+}
+
+PATCHBAY_MODULE_EXTENDED(operations, patchbay_manifest_bytes, PATCHBAY_MANIFEST_BYTES, extension)
