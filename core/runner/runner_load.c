@@ -12,10 +12,14 @@
 
 #include <patchbay/connector.h>
 
+#include "base/arena.h"
+#include "base/json.h"
 #include "os/os_memfd.h"
 #include "runner/runner_elf.h"
 
 #include "base/base.h"
+
+#define MANIFEST_ARENA ((size_t)64 << 20)
 
 static enum pb_status refuse(struct pb_err *err, const char *code, const char *message)
 {
@@ -120,7 +124,36 @@ const struct patchbay_operation *runner_module_find(const struct runner_module *
 	return NULL;
 }
 
-/* Each declared operation has one handler, each handler is declared. */
+static bool is_declared(const struct pb_json *manifest, const char *id)
+{
+	static const char *const lists[] = {"actions", "triggers", "options"};
+
+	for (size_t i = 0; i < PB_ARRAY_LEN(lists); i++)
+		pb_json_each_item (j, pb_json_get(manifest, lists[i]))
+			if (pb_str_eq(pb_json_str(pb_json_get(j, "id")), id))
+				return true;
+	return false;
+}
+
+/* What the header lists beside native operations: may be there, need not, and nothing declares it. */
+static bool is_optional(const struct ipc_setup *setup, const char *id)
+{
+	static const char *const prefixes[] = {"sample:", "migrate:"};
+	const struct pb_json *manifest;
+	pb_auto_arena arena;
+
+	pb_arena_init(&arena, MANIFEST_ARENA);
+	if (pb_str_eq(id, "conn.open") || pb_str_eq(id, "conn.close"))
+		return true;
+	for (size_t i = 0; i < PB_ARRAY_LEN(prefixes); i++)
+		if (pb_str_starts(id, prefixes[i]))
+			return pb_json_parse(&arena, setup->manifest.p, setup->manifest.len, NULL,
+					     &manifest, NULL) == PB_OK &&
+			       is_declared(manifest, id + strlen(prefixes[i]));
+	return false;
+}
+
+/* Each declared operation has one handler, each handler is declared or optional. */
 static enum pb_status check_operations(const struct runner_module *m, const struct ipc_setup *setup,
 				       struct pb_err *err)
 {
@@ -134,7 +167,7 @@ static enum pb_status check_operations(const struct runner_module *m, const stru
 		if (runner_module_find(m, op->id) != op)
 			return pb_err_set(err, PB_E_INVALID, "loader.operation",
 					  "%s has two handlers", op->id);
-		declared = false;
+		declared = is_optional(setup, op->id);
 		for (size_t j = 0; j < setup->n_operations && !declared; j++)
 			declared = pb_str_eq(op->id, setup->operations[j]);
 		if (!declared)

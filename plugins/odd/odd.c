@@ -614,6 +614,11 @@ static const struct patchbay_operation operations[] = {
 	{"action:raise_kill", raise_kill},
 	{"action:raise_stop", raise_stop},
 	{"poll:numbers", poll_numbers},
+	/* optional: the host knows them and does not call them yet */
+	{"conn.open", echo},
+	{"conn.close", echo},
+	{"sample:numbers", poll_numbers},
+	{"migrate:echo", echo},
 };
 
 /* An optional group that no host asks for. */
