@@ -262,6 +262,7 @@ static void write_admin(struct pb_jw *w, const struct known *k, const struct con
 	api_put_str(w, "state", state_of(k, info->id, PB_UUID_NIL));
 	api_put_bool(w, "native", info->native);
 	api_put_int(w, "n_actions", (int64_t)info->n_actions);
+	api_put_str(w, "start_error", info->start_error);
 	write_metrics(w, info);
 	pb_jw_key(w, "quarantines");
 	pb_jw_array(w);

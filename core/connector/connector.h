@@ -51,6 +51,7 @@ struct connector_quarantine {
 	struct pb_uuid tenant; /* nil = everybody */
 	const char *reason;    /* for the admin */
 	int64_t since_us;
+	bool unstored; /* decided here, and the database could not be told yet */
 };
 
 /* Any may be NULL: then there are no connections, states are kept in memory, kv is refused. */

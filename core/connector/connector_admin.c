@@ -87,9 +87,14 @@ void connectors_apply_quarantines(struct connectors *c, const struct connector_q
 
 	pb_arena_init(&arena, LIST_BYTES);
 	n_now = connector_guard_list(c->guard, &arena, &now);
-	for (size_t i = 0; i < n_now; i++)
-		if (!is_listed(list, n, &now[i]) && pb_now_us() - now[i].since_us > PB_USEC_PER_MIN)
+	for (size_t i = 0; i < n_now; i++) {
+		if (is_listed(list, n, &now[i]))
+			continue;
+		if (now[i].unstored)
+			connector_dispatch_save(c, &now[i]);
+		else if (pb_now_us() - now[i].since_us > PB_USEC_PER_MIN)
 			lift(c, &now[i]);
+	}
 	for (size_t i = 0; i < n; i++)
 		connector_guard_quarantine(c->guard, &list[i]);
 }
@@ -155,6 +160,7 @@ static bool fill_info(struct connectors *c, struct connector_version *v, struct 
 {
 	const struct connector_manifest *m = connector_version_manifest(v);
 	struct connector_counts *n = connector_counts_of(c, m->id);
+	char start_error[sizeof(n->start_error)];
 
 	*ret = (struct connector_info){
 		.id = pb_arena_strdup(arena, m->id),
@@ -170,6 +176,11 @@ static bool fill_info(struct connectors *c, struct connector_version *v, struct 
 		.restarts = atomic_load(&n->restarts),
 		.in_flight = atomic_load(&n->in_flight),
 	};
+	pb_lock(&c->counts_lock);
+	(void)pb_str_copy(start_error, sizeof(start_error), n->start_error);
+	pb_unlock(&c->counts_lock);
+	if (*start_error)
+		ret->start_error = pb_arena_strdup(arena, start_error);
 	if (ret->calls)
 		ret->mean_us = (int64_t)(atomic_load(&n->latency_us) / ret->calls);
 	return ret->id && ret->version && ret->name && ret->summary;

@@ -31,8 +31,8 @@ enum pb_status connector_admin_lift(struct connectors *c, const char *id, const 
 
 /* What another process or the database says: the same without storing. Nothing new does nothing. [any-thread] */
 void connectors_apply_state(struct connectors *c, const char *id, enum connector_state state);
-/* All quarantines there are: those not among them end, but for the ones of the last minute, which may
- * not have been stored yet. */
+/* All quarantines there are: those not among them end, but for the ones of the last minute, which @list may
+ * be too old for, and those that could not be stored, which are stored again. */
 void connectors_apply_quarantines(struct connectors *c, const struct connector_quarantine *list,
 				  size_t n);
 
@@ -43,6 +43,8 @@ struct connector_info {
 	size_t n_actions;
 	uint64_t calls, failures, crashes, restarts, in_flight;
 	int64_t mean_us; /* of calls that ended */
+	const char *
+		start_error; /* why its last runner did not start, NULL when it did; for the admin */
 };
 
 /* Owner: everything lives in @arena. [any-thread] */

@@ -325,7 +325,7 @@ static void redact(struct connector_call *call, char **text)
 
 	if (!*text || !call->connection)
 		return;
-	clean = connector_connection_redact(call->connection, *text, strlen(*text), NULL);
+	clean = connector_call_redact(call, *text, strlen(*text), NULL);
 	free(*text);
 	*text = clean;
 }
@@ -341,7 +341,7 @@ static void redact_output(struct connector_call *call, struct connector_outcome 
 	pb_arena_init(&arena, PARAMS_ARENA);
 	if (!out->output || !call->connection)
 		return;
-	clean = connector_connection_redact(call->connection, out->output, out->output_bytes, &n);
+	clean = connector_call_redact(call, out->output, out->output_bytes, &n);
 	if (n == out->output_bytes && memcmp(clean, out->output, n) == 0) {
 		free(clean);
 		return;
@@ -393,6 +393,7 @@ void connector_call_finish(struct connector_call *call, struct connector_outcome
 
 	redact(call, &out->message);
 	redact(call, &out->code);
+	redact(call, &out->pointer);
 	redact_output(call, out);
 	res.status = out->status;
 	res.repeatable = res.effect == CONNECTOR_EFFECT_NONE || call->repeatable;

@@ -21,6 +21,8 @@ struct field {
 	const char *value;
 	size_t n;
 	bool secret;
+	char *escaped; /* as JSON writes it, when that differs; NULL else */
+	size_t n_escaped;
 };
 
 struct connector_connection {
@@ -52,6 +54,23 @@ static bool field_text(const struct pb_json *j, struct pb_buf *out)
 	struct pb_slice s = pb_json_slice(j);
 
 	return s.p ? pb_buf_add(out, s.p, s.len) : pb_json_write(out, j);
+}
+
+/* A connector that logs or returns JSON writes a secret like this. */
+static void escape_field(struct field *f)
+{
+	const size_t room = 6 * f->n + 3;
+	struct pb_buf b = PB_BUF_INIT;
+
+	pb_buf_init(&b, room + 1);
+	if (pb_buf_reserve(&b, room) && pb_json_write_string(&b, f->value, f->n) &&
+	    b.len - 2 != f->n) {
+		f->n_escaped = b.len - 2; /* without the quotes */
+		f->escaped = pb_xmemdup(b.p + 1, f->n_escaped);
+	}
+	if (b.p)
+		explicit_bzero(b.p, b.cap);
+	pb_buf_done(&b);
 }
 
 /* Copies name and value behind each other into the block; pointers are set when it no longer moves. */
@@ -87,6 +106,8 @@ static void set_pointers(struct connector_connection *c)
 	for (size_t i = 0; i < c->n_fields; i++) {
 		c->fields[i].name = c->block + (uintptr_t)c->fields[i].name;
 		c->fields[i].value = c->block + (uintptr_t)c->fields[i].value;
+		if (c->fields[i].secret)
+			escape_field(&c->fields[i]);
 	}
 }
 
@@ -163,6 +184,11 @@ void connector_connection_unref(struct connector_connection *c)
 {
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1)
 		return;
+	for (size_t i = 0; i < c->n_fields; i++) {
+		if (c->fields[i].escaped)
+			crypto_wipe(c->fields[i].escaped, c->fields[i].n_escaped);
+		free(c->fields[i].escaped);
+	}
 	if (c->block)
 		crypto_wipe(c->block, c->block_bytes);
 	free(c->block);
@@ -286,6 +312,8 @@ static char *render_name(const struct connector_connection *c, const struct pb_j
 	return NULL;
 }
 
+static bool holds_secret(const struct connector_connection *c, const char *text, size_t n);
+
 static bool make_line(const struct connector_connection *c, const struct pb_json *schema,
 		      const struct connector_inject *inject, struct connector_credential_line *line)
 {
@@ -295,8 +323,9 @@ static bool make_line(const struct connector_connection *c, const struct pb_json
 
 	pb_buf_init(&b, room);
 	ok = pb_buf_reserve(&b, room - 1) &&
-	     connector_connection_render(c, schema, inject->value, &b) &&
-	     (!inject->basic || encode_basic(&b));
+	     connector_connection_render(c, schema, inject->value, &b);
+	line->secret = ok && (inject->basic || holds_secret(c, b.p, b.len));
+	ok = ok && (!inject->basic || encode_basic(&b));
 	line->name = ok ? render_name(c, schema, inject->name) : NULL;
 	ok = line->name != NULL;
 	if (ok) {
@@ -359,38 +388,85 @@ void connector_connection_lines_free(struct connector_call *call)
 
 /* ---- redaction ---- */
 
-/* The first secret in @text, as the field that it is; NULL when there is none. */
-static const char *find_secret(const struct connector_connection *c, const char *text, size_t n,
-			       size_t *ret_n)
+struct hit {
+	const char *at; /* NULL: none yet */
+	size_t n;
+};
+
+/* The first one counts, of those at one place the longest. */
+static void look_for(const char *text, size_t n, const char *secret, size_t n_secret,
+		     struct hit *hit)
 {
-	const char *first = NULL;
+	const char *at =
+		secret && n_secret >= REDACT_MIN ? memmem(text, n, secret, n_secret) : NULL;
 
-	for (size_t i = 0; i < c->n_fields; i++) {
-		const struct field *f = &c->fields[i];
-		const char *at =
-			f->secret && f->n >= REDACT_MIN ? memmem(text, n, f->value, f->n) : NULL;
-
-		if (at && (!first || at < first || (at == first && f->n > *ret_n))) {
-			first = at;
-			*ret_n = f->n;
-		}
-	}
-	return first;
+	if (at && (!hit->at || at < hit->at || (at == hit->at && n_secret > hit->n)))
+		*hit = (struct hit){at, n_secret};
 }
 
-char *connector_connection_redact(const struct connector_connection *c, const char *text, size_t n,
-				  size_t *ret_n)
+static struct hit find_fields(const struct connector_connection *c, const char *text, size_t n)
+{
+	struct hit hit = {NULL, 0};
+
+	for (size_t i = 0; i < c->n_fields; i++) {
+		if (!c->fields[i].secret)
+			continue;
+		look_for(text, n, c->fields[i].value, c->fields[i].n, &hit);
+		look_for(text, n, c->fields[i].escaped, c->fields[i].n_escaped, &hit);
+	}
+	return hit;
+}
+
+static bool holds_secret(const struct connector_connection *c, const char *text, size_t n)
+{
+	return text && find_fields(c, text, n).at;
+}
+
+/* What egress sends is as good as the field it was made of: "Basic dXNlcjpwYXNz" without the word. */
+static void look_for_line(const char *text, size_t n, const struct connector_credential_line *line,
+			  struct hit *hit)
+{
+	static const char *const schemes[] = {"Basic ", "Bearer "};
+	const char *value = line->value;
+	size_t left = line->value_bytes;
+
+	for (size_t i = 0; i < PB_ARRAY_LEN(schemes); i++) {
+		const size_t k = strlen(schemes[i]);
+
+		if (left > k && memcmp(value, schemes[i], k) == 0) {
+			value += k;
+			left -= k;
+		}
+	}
+	if (line->secret)
+		look_for(text, n, value, left, hit);
+}
+
+char *connector_connection_redact(const struct connector_connection *c,
+				  const struct connector_credential_line *lines, size_t n_lines,
+				  const char *text, size_t n, size_t *ret_n)
 {
 	struct pb_buf out = PB_BUF_INIT;
-	size_t hit_n = 0;
-	const char *hit;
 
-	while (c && (hit = find_secret(c, text, n, &hit_n))) {
-		(void)pb_buf_add(&out, text, (size_t)(hit - text));
+	while (c) {
+		struct hit hit = find_fields(c, text, n);
+
+		for (size_t i = 0; i < n_lines; i++)
+			look_for_line(text, n, &lines[i], &hit);
+		if (!hit.at)
+			break;
+		(void)pb_buf_add(&out, text, (size_t)(hit.at - text));
 		(void)pb_buf_adds(&out, REDACTED);
-		n -= (size_t)(hit - text) + hit_n;
-		text = hit + hit_n;
+		n -= (size_t)(hit.at - text) + hit.n;
+		text = hit.at + hit.n;
 	}
 	(void)pb_buf_add(&out, text, n);
 	return pb_buf_steal(&out, ret_n);
+}
+
+char *connector_call_redact(const struct connector_call *call, const char *text, size_t n,
+			    size_t *ret_n)
+{
+	return connector_connection_redact(call->connection, call->lines, call->n_lines, text, n,
+					   ret_n);
 }

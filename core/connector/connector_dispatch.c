@@ -188,13 +188,15 @@ static void adjust_cancelled(struct connector_call *call, struct connector_outco
 	if (out->status == CONNECTOR_OK ||
 	    (!call->cancel_sent && !call->cancelled && out->status != CONNECTOR_CANCELLED))
 		return;
-	if (call->cancelled)
+	if (call->cancelled) {
 		connector_outcome_set(out, CONNECTOR_CANCELLED, NULL, "the call was cancelled");
-	else if (over)
+	} else if (over) {
 		connector_outcome_set(out, CONNECTOR_TIMEOUT, NULL, "the call took too long");
-	else
+	} else {
+		out->claim = PB_MAX(out->claim, (uint32_t)IPC_EFFECT_MAYBE);
 		connector_outcome_set(out, CONNECTOR_INTERNAL, NULL,
 				      "the connector says that it was cancelled, which it was not");
+	}
 }
 
 static void redispatch(struct connector_call *call)
@@ -344,8 +346,9 @@ static void fail_pending(struct pb_list *list, const struct connector_pool *p)
 		struct connector_call *call = pb_list_entry(n, struct connector_call, node);
 		struct connector_outcome out = {0};
 
+		/* why is the admin's to know: it names files and addresses of the host */
 		connector_outcome_set(&out, CONNECTOR_UNAVAILABLE, "connector.runner_start",
-				      "the connector's runner does not start: %s", p->start_error);
+				      "the connector does not start on this host");
 		out.not_charged = true;
 		out.retry_after_us = PB_MAX(p->retry_us - pb_mono_us(), INT64_C(0));
 		end_call(call, &out);
@@ -395,8 +398,6 @@ void connector_dispatch_pump(struct connector_pool *p)
 
 /* ---- deaths ---- */
 
-static void save_quarantine(struct connector_call *call, const struct connector_quarantine *q);
-
 static void strike(struct connector_call *call, const char *how)
 {
 	pb_auto_arena arena;
@@ -415,7 +416,7 @@ static void strike(struct connector_call *call, const char *how)
 		       PB_KV_STR("operation", q[i].operation),
 		       PB_KV_UUID("patchbay.tenant_id", q[i].tenant),
 		       PB_KV_STR("reason", q[i].reason));
-		save_quarantine(call, &q[i]);
+		connector_dispatch_save(call->owner, &q[i]);
 	}
 }
 
@@ -467,6 +468,7 @@ static void start_failed(struct connector_runner *r, const char *how)
 
 	(void)pb_str_printf(p->start_error, sizeof(p->start_error), "%s",
 			    r->notice[0] ? r->notice : how);
+	connector_counts_set_error(p->owner, p->counts, p->start_error);
 	p->start_failures++;
 	p->retry_us = pb_mono_us() + PB_MIN(wait_us, 10 * PB_USEC_PER_SEC);
 	pb_log(PB_LOG_ERROR, "runner does not start",
@@ -517,17 +519,19 @@ static void save_run(struct connectors *c, struct connector_job *job)
 	struct pb_err err = PB_ERR_INIT;
 
 	if (c->cfg.ops.save_quarantine(c->cfg.ops.arg, &s->q, &err) != PB_OK)
-		pb_log(PB_LOG_ERROR, "quarantine not stored, it holds until the restart",
+		pb_log(PB_LOG_ERROR, "quarantine not stored, it holds here, retrying",
 		       PB_KV_STR("error", err.msg));
+	else
+		connector_guard_stored(c->guard, &s->q);
 	pb_arena_done(&s->arena);
 	free(s);
 }
 
-static void save_quarantine(struct connector_call *call, const struct connector_quarantine *q)
+void connector_dispatch_save(struct connectors *c, const struct connector_quarantine *q)
 {
 	struct save_job *s;
 
-	if (!call->owner->cfg.ops.save_quarantine)
+	if (!c->cfg.ops.save_quarantine)
 		return;
 	s = pb_new(struct save_job);
 	pb_arena_init(&s->arena, 4096);
@@ -536,7 +540,7 @@ static void save_quarantine(struct connector_call *call, const struct connector_
 	s->q.operation = pb_arena_strdup(&s->arena, q->operation);
 	s->q.reason = pb_arena_strdup(&s->arena, q->reason);
 	s->job.run = save_run;
-	connector_work(call->owner, &s->job);
+	connector_work(c, &s->job);
 }
 
 /* ---- cancelling and time ---- */

@@ -159,9 +159,11 @@ static bool add_quarantine(struct connector_guard *g, const struct connector_qua
 	struct quarantine *x;
 
 	pb_list_foreach (n, &g->quarantines) {
-		if (same(&pb_list_entry(n, struct quarantine, node)->q, q->connector, q->operation,
-			 q->tenant))
+		x = pb_list_entry(n, struct quarantine, node);
+		if (same(&x->q, q->connector, q->operation, q->tenant)) {
+			x->q.unstored = x->q.unstored && q->unstored;
 			return false;
+		}
 	}
 	if (g->n_quarantines == QUARANTINES_MAX)
 		return false;
@@ -179,6 +181,18 @@ void connector_guard_quarantine(struct connector_guard *g, const struct connecto
 {
 	pb_lock(&g->lock);
 	(void)add_quarantine(g, q);
+	pb_unlock(&g->lock);
+}
+
+void connector_guard_stored(struct connector_guard *g, const struct connector_quarantine *q)
+{
+	pb_lock(&g->lock);
+	pb_list_foreach (n, &g->quarantines) {
+		struct quarantine *x = pb_list_entry(n, struct quarantine, node);
+
+		if (same(&x->q, q->connector, q->operation, q->tenant))
+			x->q.unstored = false;
+	}
 	pb_unlock(&g->lock);
 }
 
@@ -375,7 +389,7 @@ size_t connector_guard_strike(struct connector_guard *g, const char *connector,
 			      int64_t now_us, struct pb_arena *arena,
 			      struct connector_quarantine ret[2])
 {
-	struct connector_quarantine q = {connector, operation, tenant, reason, pb_now_us()};
+	struct connector_quarantine q = {connector, operation, tenant, reason, pb_now_us(), true};
 	size_t n = 0;
 
 	pb_lock(&g->lock);

@@ -34,7 +34,10 @@ enum connector_state connector_guard_state(struct connector_guard *g, const char
 enum connector_verdict connector_guard_check(struct connector_guard *g, const char *connector,
 					     const char *operation, struct pb_uuid tenant,
 					     char *reason, size_t cap);
+/* One that is there already stays as it is, but for `unstored`, which one that is stored ends. */
 void connector_guard_quarantine(struct connector_guard *g, const struct connector_quarantine *q);
+/* The database has it. */
+void connector_guard_stored(struct connector_guard *g, const struct connector_quarantine *q);
 /* Nil @tenant: the one for everybody. Empty @operation: every one of the connector. True when any went. */
 bool connector_guard_lift(struct connector_guard *g, const char *connector, const char *operation,
 			  struct pb_uuid tenant);

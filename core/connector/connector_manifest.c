@@ -424,6 +424,64 @@ static void read_actions(struct connector_read *r, struct connector_manifest *m)
 	}
 }
 
+/* True when one of the first @n of @list has @id. */
+static bool has_id(const struct pb_json *list, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pb_str_eq(pb_json_str(pb_json_get(pb_json_item(list, i), "id")), id))
+			return true;
+	return false;
+}
+
+static void check_how(struct connector_read *r, const struct pb_json *j, const char *at,
+		      bool declared, bool required)
+{
+	const bool native = pb_json_true(pb_json_get(j, "native"));
+
+	if (native ? declared : required && !declared)
+		connector_read_fault(r, "manifest.conflict", at,
+				     "needs either \"native\": true or a request");
+}
+
+/* Only native ones run here yet, but a wrong one is told when it is installed, not when it will run. */
+static void check_triggers(struct connector_read *r, const struct connector_manifest *m)
+{
+	static const char *const kinds[] = {"poll", "hook", NULL};
+	const struct pb_json *list;
+	const char *at;
+	size_t n = array_of(r, m->json, "triggers", 128, &list, &at);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct pb_json *j = pb_json_item(list, i);
+		const char *here = pb_pointer_index(r->arena, at, i);
+		const char *id = connector_read_str(r, j, here, "id", true, 64, is_operation_id);
+		const char *kind = connector_read_choice(r, j, here, "kind", kinds);
+		const bool poll = pb_str_eq(kind, "poll");
+
+		if (id && has_id(list, i, id))
+			connector_read_fault(r, "manifest.duplicate", here, "the id is used twice");
+		/* a hook that the service's administrator enters by hand subscribes to nothing */
+		check_how(r, j, here, pb_json_get(j, poll ? "request" : "subscribe") != NULL, poll);
+	}
+}
+
+static void check_options(struct connector_read *r, const struct connector_manifest *m)
+{
+	const struct pb_json *list;
+	const char *at;
+	size_t n = array_of(r, m->json, "options", 128, &list, &at);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct pb_json *j = pb_json_item(list, i);
+		const char *here = pb_pointer_index(r->arena, at, i);
+		const char *id = connector_read_str(r, j, here, "id", true, 64, is_operation_id);
+
+		if (id && has_id(list, i, id))
+			connector_read_fault(r, "manifest.duplicate", here, "the id is used twice");
+		check_how(r, j, here, pb_json_get(j, "request") != NULL, true);
+	}
+}
+
 /* Names of native operations of one array, behind those of the actions. */
 static void add_native(struct connector_read *r, struct connector_manifest *m, const char **out,
 		       const char *key, const char *prefix)
@@ -546,6 +604,8 @@ static enum pb_status read_all(struct connector_read *r, struct connector_manife
 		read_errors(r, m);
 		read_actions(r, m);
 		read_tests(r, m);
+		check_triggers(r, m);
+		check_options(r, m);
 		read_native(r, m);
 	}
 	if (r->n_faults == 0 && !r->arena->overflow)

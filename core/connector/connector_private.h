@@ -35,6 +35,7 @@
 #define CONNECTOR_KV_AT_ONCE    2  /* of one call, whose one thread waits for the answer */
 #define CONNECTOR_KV_PER_HTTP   10 /* a contended compare-and-set asks often */
 #define CONNECTOR_BUCKETS       1024u
+#define CONNECTOR_LOG_PER_S     100   /* lines of one call; its runner allows half of them */
 #define CONNECTOR_LOG_BYTES     65536 /* kept for one call */
 
 struct connector_pool;
@@ -64,6 +65,7 @@ struct connector_watch {
 struct connector_counts {
 	struct pb_list node;
 	char id[104];
+	char start_error[256]; /* the last one, "" since a runner started; under counts_lock */
 	atomic_uint_fast64_t calls, failures, crashes, restarts, in_flight, latency_us;
 	struct obs_counter *m_calls, *m_failures, *m_crashes, *m_restarts;
 	struct obs_gauge *m_in_flight;
@@ -98,6 +100,7 @@ struct connector_credential_line {
 	char *name, *value;
 	size_t value_bytes;
 	bool in_query;
+	bool secret; /* a secret field is in it */
 };
 
 struct connector_call {
@@ -158,6 +161,8 @@ struct connector_call {
 	struct pb_arena log_arena;
 	struct connector_log_line *log;
 	size_t n_log;
+	int64_t log_us; /* begin of the present second */
+	uint32_t log_lines, log_dropped;
 };
 
 /* Serial use of one connection (manifest "concurrency"). */
@@ -267,6 +272,8 @@ void connector_work(struct connectors *c, struct connector_job *job); /* [any-th
 bool connector_watch_add(struct connectors *c, int fd, uint32_t events, struct connector_watch *w);
 struct connector_counts *connector_counts_of(struct connectors *c,
 					     const char *id); /* [any-thread] */
+/* Why a runner did not start, for the admin; "" when one did. [any-thread] */
+void connector_counts_set_error(struct connectors *c, struct connector_counts *n, const char *text);
 
 /* call.c */
 /* The call's last word. @out taken. Out of every list already. */
@@ -298,6 +305,8 @@ struct connector_pool *connector_dispatch_pool(struct connectors *c, struct conn
 					       struct pb_uuid tenant);
 /* Takes a queued or gated call out because the host stops. */
 void connector_dispatch_stop(struct connector_call *call);
+/* A worker tells the database. [any-thread] */
+void connector_dispatch_save(struct connectors *c, const struct connector_quarantine *q);
 void connector_dispatch_disable(struct connectors *c, const char *id);
 
 /* runner.c: I/O thread */
@@ -339,8 +348,15 @@ bool connector_connection_render(const struct connector_connection *c, const str
 enum pb_status connector_connection_lines(struct connector_call *call,
 					  struct pb_err *err) pb_must_check;
 void connector_connection_lines_free(struct connector_call *call);
-/* A copy of @text with every secret of @c (NULL: none) replaced. Owner: free(). */
-char *connector_connection_redact(const struct connector_connection *c, const char *text, size_t n,
-				  size_t *ret_n);
+/*
+ * A copy of @text with every secret of @c (NULL: none) replaced: its fields, plain and as JSON writes them,
+ * and what @lines make of them. Owner: free().
+ */
+char *connector_connection_redact(const struct connector_connection *c,
+				  const struct connector_credential_line *lines, size_t n_lines,
+				  const char *text, size_t n, size_t *ret_n);
+/* The same for what @call has. */
+char *connector_call_redact(const struct connector_call *call, const char *text, size_t n,
+			    size_t *ret_n);
 
 #endif

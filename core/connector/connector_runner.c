@@ -125,9 +125,11 @@ static void on_result(struct connector_runner *r, struct connector_call *call,
 	out.status = CONNECTOR_OK;
 	out.output = pb_xmemdup(msg.output.p, msg.output.len);
 	out.output_bytes = msg.output.len;
-	if (msg.n_events || msg.cursor)
+	if (msg.n_events || msg.cursor) {
+		out.claim = IPC_EFFECT_DONE; /* it says that it ended well */
 		connector_outcome_set(&out, CONNECTOR_INTERNAL, "connector.not_a_trigger",
 				      "an action must not emit events or set a cursor");
+	}
 	connector_runner_remove_call(r, call);
 	connector_dispatch_leave(call, &out);
 }
@@ -178,6 +180,7 @@ static void on_hello(struct connector_runner *r, struct pb_slice payload, struct
 	r->state = RUNNER_READY;
 	r->due_us = pb_mono_us() + r->owner->cfg.runner_idle_us;
 	r->pool->start_failures = r->pool->start_kills = 0;
+	connector_counts_set_error(r->owner, r->pool->counts, "");
 	pb_log(PB_LOG_INFO, "runner ready", PB_KV_STR("patchbay.connector", h.connector),
 	       PB_KV_STR("version", h.version), PB_KV_INT("pid", r->process.pid),
 	       PB_KV_INT("start_us", pb_mono_us() - r->spawn_us),
@@ -326,9 +329,25 @@ static void on_exit_event(struct connectors *c, struct connector_watch *w, uint3
 				 end.signalled && end.value == SIGKILL && r->killed == KILL_NONE);
 }
 
+/* Without the secrets of the calls that may have printed it. Owner: free(). */
+static char *clean_output(const struct connector_runner *r, const char *text, size_t n)
+{
+	char *clean = pb_xmemdup(text, n);
+
+	pb_list_foreach (node, &r->calls) {
+		char *next = connector_call_redact(pb_list_entry(node, struct connector_call, node),
+						   clean, n, &n);
+
+		free(clean);
+		clean = next;
+	}
+	return clean;
+}
+
 static void log_output(struct connector_runner *r, char *text, size_t n)
 {
 	int64_t now_us = pb_mono_us();
+	pb_autofree char *clean = NULL;
 
 	if (now_us - r->output_refill_us > OUTPUT_PERIOD_US) {
 		r->output_refill_us = now_us;
@@ -338,10 +357,11 @@ static void log_output(struct connector_runner *r, char *text, size_t n)
 	if (n == 0)
 		return;
 	r->output_left -= n;
-	text[n] = 0;
-	pb_log(PB_LOG_WARN, "runner printed",
+	clean = clean_output(r, text, n);
+	/* foreign words: what they are about nobody knows */
+	pb_log(r->owner->cfg.development ? PB_LOG_WARN : PB_LOG_DEBUG, "runner printed",
 	       PB_KV_STR("patchbay.connector", connector_version_manifest(r->pool->version)->id),
-	       PB_KV_INT("pid", r->process.pid), PB_KV_STR("text", text));
+	       PB_KV_INT("pid", r->process.pid), PB_KV_STR("text", clean));
 }
 
 static void on_output(struct connectors *c, struct connector_watch *w, uint32_t events)
@@ -537,6 +557,7 @@ struct connector_runner *connector_runner_spawn(struct connector_pool *pool, boo
 	r->due_us = r->spawn_us + HELLO_WAIT_US;
 	if (start(r, &err) != PB_OK) {
 		(void)pb_str_copy(pool->start_error, sizeof(pool->start_error), err.msg);
+		connector_counts_set_error(pool->owner, pool->counts, pool->start_error);
 		pool->retry_us = pb_mono_us() + PB_USEC_PER_SEC;
 		connector_runner_free(r);
 		return NULL;

@@ -54,6 +54,9 @@ static uint32_t status_of(const char *code)
 		{"egress.url_invalid", IPC_INVALID_INPUT},
 		{"egress.scheme", IPC_INVALID_INPUT},
 		{"egress.request_invalid", IPC_INVALID_INPUT},
+		{"egress.host_not_declared", IPC_AUTH_DENIED},
+		{"connection.incomplete", IPC_AUTH_EXPIRED},
+		{"connection.auth_type", IPC_AUTH_EXPIRED},
 	};
 
 	for (size_t i = 0; code && i < PB_ARRAY_LEN(map); i++)
@@ -640,6 +643,39 @@ static void keep_line(struct connector_call *call, uint32_t level, const char *m
 	call->n_log += line->message != NULL;
 }
 
+/* Redacted fields; NULL when that left no JSON. */
+static char *clean_fields(const struct connector_call *call, struct pb_arena *arena,
+			  const char *fields)
+{
+	const struct pb_json *j = NULL;
+	pb_autofree char *clean = NULL;
+
+	if (!fields)
+		return NULL;
+	clean = connector_call_redact(call, fields, strlen(fields), NULL);
+	if (strcmp(clean, fields) != 0 &&
+	    pb_json_parse(arena, clean, strlen(clean), NULL, &j, NULL) != PB_OK)
+		return NULL;
+	return pb_steal(clean);
+}
+
+/* The runner has a limit too, but it is the connector's own process. */
+static bool may_log(struct connector_call *call)
+{
+	int64_t now_us = pb_mono_us();
+
+	if (now_us - call->log_us >= PB_USEC_PER_SEC) {
+		call->log_us = now_us;
+		call->log_lines = 0;
+	}
+	if (call->log_lines == CONNECTOR_LOG_PER_S) {
+		call->log_dropped++;
+		return false;
+	}
+	call->log_lines++;
+	return true;
+}
+
 void connector_service_log(struct connector_call *call, struct pb_slice payload)
 {
 	pb_auto_arena arena;
@@ -648,14 +684,14 @@ void connector_service_log(struct connector_call *call, struct pb_slice payload)
 	pb_autofree char *fields = NULL;
 
 	pb_arena_init(&arena, DECODE_ARENA);
+	if (!may_log(call))
+		return;
 	if (ipc_decode_log(&arena, payload, &msg, NULL) != PB_OK)
 		return; /* ignoring: a line that cannot be read is no reason to end the call */
-	text = connector_connection_redact(
-		call->connection, msg.message,
-		pb_utf8_cut(msg.message, strlen(msg.message), LOG_MESSAGE_MAX), NULL);
-	if (msg.fields)
-		fields = connector_connection_redact(call->connection, msg.fields,
-						     strlen(msg.fields), NULL);
+	text = connector_call_redact(call, msg.message,
+				     pb_utf8_cut(msg.message, strlen(msg.message), LOG_MESSAGE_MAX),
+				     NULL);
+	fields = clean_fields(call, &arena, msg.fields);
 	keep_line(call, msg.level, text, fields);
 	/* a connector's word is user data: never above debug in the host's log, errors excepted */
 	pb_log(msg.level >= 3 ? PB_LOG_WARN : PB_LOG_DEBUG, "connector says",
@@ -664,5 +700,6 @@ void connector_service_log(struct connector_call *call, struct pb_slice payload)
 	       PB_KV_STR("patchbay.step_id", call->step),
 	       PB_KV_STR("patchbay.connector", connector_action_name(call->action)),
 	       PB_KV_STR("text", text), PB_KV_STR("fields", fields ? fields : ""),
-	       PB_KV_INT("dropped", msg.dropped));
+	       PB_KV_INT("dropped", (int64_t)msg.dropped + call->log_dropped));
+	call->log_dropped = 0;
 }

@@ -269,6 +269,13 @@ struct connector_counts *connector_counts_of(struct connectors *c, const char *i
 	return found;
 }
 
+void connector_counts_set_error(struct connectors *c, struct connector_counts *n, const char *text)
+{
+	pb_lock(&c->counts_lock);
+	(void)pb_str_copy(n->start_error, sizeof(n->start_error), text);
+	pb_unlock(&c->counts_lock);
+}
+
 /* ---- start and end ---- */
 
 static void fill_cfg(struct connectors *c, const struct connectors_cfg *cfg)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/base.h"
 
+#define METHOD_MAX    32u
 #define ARENA_BYTES   (512u * 1024)
 #define HOSTS_MAX     64
 #define SECRETS_BYTES 65536
@@ -63,17 +64,18 @@ static bool header_is_ours(const char *name)
 	return false;
 }
 
+/* Tunnels, echoes of credentials and the preface of HTTP/2 are no requests of a connector. */
 static enum pb_status check_method(const char *method, struct pb_err *err)
 {
-	static const char *const known[] = {"GET",   "HEAD",   "OPTIONS",  "POST",   "PUT",
-					    "PATCH", "DELETE", "PROPFIND", "REPORT", "SEARCH",
-					    "LOCK",  "UNLOCK", "MKCOL",    "COPY",   "MOVE",
-					    "PURGE", "LINK",   "UNLINK",   "QUERY",  "PROPPATCH"};
+	static const char *const never[] = {"CONNECT", "TRACE", "PRI"};
+	const size_t n = method ? strnlen(method, METHOD_MAX + 1) : 0;
 
-	for (size_t i = 0; method && i < PB_ARRAY_LEN(known); i++)
-		if (strcmp(method, known[i]) == 0)
-			return PB_OK;
-	return refuse(err, "the method is unknown or not written in capitals");
+	if (n == 0 || n > METHOD_MAX || strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != n)
+		return refuse(err, "the method is not 1 to 32 capital letters");
+	for (size_t i = 0; i < PB_ARRAY_LEN(never); i++)
+		if (strcmp(method, never[i]) == 0)
+			return refuse(err, "this method is not allowed");
+	return PB_OK;
 }
 
 static enum pb_status check_headers(const struct egress_request *req, struct pb_err *err)

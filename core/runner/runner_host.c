@@ -248,8 +248,11 @@ static patchbay_status http(struct patchbay_call *call, const struct patchbay_ht
 		out->message = "the call ended before the answer came";
 		return status;
 	}
-	if (ipc_decode_http_response(&call->arena, reply, &answer, NULL) != PB_OK)
+	if (ipc_decode_http_response(&call->arena, reply, &answer, NULL) != PB_OK) {
+		out->effect = IPC_EFFECT_MAYBE;
+		out->message = "the answer cannot be read";
 		return PATCHBAY_INTERNAL;
+	}
 	response_fill(call, &answer, out);
 	return (patchbay_status)answer.status;
 }

@@ -12,10 +12,14 @@
 
 #include <patchbay/connector.h>
 
+#include "base/arena.h"
+#include "base/json.h"
 #include "os/os_memfd.h"
 #include "runner/runner_elf.h"
 
 #include "base/base.h"
+
+#define MANIFEST_ARENA ((size_t)64 << 20)
 
 static enum pb_status refuse(struct pb_err *err, const char *code, const char *message)
 {
@@ -60,7 +64,16 @@ static enum pb_status find_entry(void *handle, entry_fn **ret, struct pb_err *er
 	return PB_OK;
 }
 
-/* Tables may grow at the end; what a 1.0 object carries is the least. */
+/*
+ * Tables may grow at the end; what a 1.0 object carries is the least, whatever ours have grown to. A member
+ * that a later minor adds is read only when the object's own size covers it.
+ */
+#define MODULE_1_0    56u
+#define OPERATION_1_0 16u
+_Static_assert(offsetof(struct patchbay_module, extension) + sizeof(void *) == MODULE_1_0 &&
+		       offsetof(struct patchbay_operation, run) + sizeof(void *) == OPERATION_1_0,
+	       "the sizes that sdk/abi/connector-1.0.lock.h calls the least");
+
 static enum pb_status check_numbers(const struct patchbay_module *m, struct pb_err *err)
 {
 	if (!m || m->magic != PATCHBAY_MODULE_MAGIC)
@@ -69,9 +82,9 @@ static enum pb_status check_numbers(const struct patchbay_module *m, struct pb_e
 		return pb_err_set(err, PB_E_INVALID, "loader.major",
 				  "built against SDK %u, this host speaks %d",
 				  (unsigned)m->abi_major, PATCHBAY_ABI_MAJOR);
-	if (m->size < sizeof(struct patchbay_module) || m->size > 4096)
+	if (m->size < MODULE_1_0 || m->size > 4096)
 		return refuse(err, "loader.size", "its module table has an impossible size");
-	if (m->operation_stride < sizeof(struct patchbay_operation) || m->operation_stride > 1024 ||
+	if (m->operation_stride < OPERATION_1_0 || m->operation_stride > 1024 ||
 	    m->operation_stride % sizeof(void *) != 0 || m->n_operations == 0 ||
 	    m->n_operations > IPC_OPERATIONS_MAX || !m->operations)
 		return refuse(err, "loader.stride", "its table of operations is impossible");
@@ -111,7 +124,36 @@ const struct patchbay_operation *runner_module_find(const struct runner_module *
 	return NULL;
 }
 
-/* Each declared operation has one handler, each handler is declared. */
+static bool is_declared(const struct pb_json *manifest, const char *id)
+{
+	static const char *const lists[] = {"actions", "triggers", "options"};
+
+	for (size_t i = 0; i < PB_ARRAY_LEN(lists); i++)
+		pb_json_each_item (j, pb_json_get(manifest, lists[i]))
+			if (pb_str_eq(pb_json_str(pb_json_get(j, "id")), id))
+				return true;
+	return false;
+}
+
+/* What the header lists beside native operations: may be there, need not, and nothing declares it. */
+static bool is_optional(const struct ipc_setup *setup, const char *id)
+{
+	static const char *const prefixes[] = {"sample:", "migrate:"};
+	const struct pb_json *manifest;
+	pb_auto_arena arena;
+
+	pb_arena_init(&arena, MANIFEST_ARENA);
+	if (pb_str_eq(id, "conn.open") || pb_str_eq(id, "conn.close"))
+		return true;
+	for (size_t i = 0; i < PB_ARRAY_LEN(prefixes); i++)
+		if (pb_str_starts(id, prefixes[i]))
+			return pb_json_parse(&arena, setup->manifest.p, setup->manifest.len, NULL,
+					     &manifest, NULL) == PB_OK &&
+			       is_declared(manifest, id + strlen(prefixes[i]));
+	return false;
+}
+
+/* Each declared operation has one handler, each handler is declared or optional. */
 static enum pb_status check_operations(const struct runner_module *m, const struct ipc_setup *setup,
 				       struct pb_err *err)
 {
@@ -125,7 +167,7 @@ static enum pb_status check_operations(const struct runner_module *m, const stru
 		if (runner_module_find(m, op->id) != op)
 			return pb_err_set(err, PB_E_INVALID, "loader.operation",
 					  "%s has two handlers", op->id);
-		declared = false;
+		declared = is_optional(setup, op->id);
 		for (size_t j = 0; j < setup->n_operations && !declared; j++)
 			declared = pb_str_eq(op->id, setup->operations[j]);
 		if (!declared)

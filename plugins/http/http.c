@@ -292,6 +292,19 @@ static patchbay_status fail_unexpected(const struct plan *p,
 	return patchbay_fail(p->host, p->call, &f);
 }
 
+/* The request went well, what is made of its answer did not. */
+static patchbay_status fail_answered(const struct plan *p, const struct patchbay_http_response *rs,
+				     patchbay_status status, const char *message)
+{
+	struct patchbay_failure f = PATCHBAY_FAILURE_INIT;
+
+	f.status = status;
+	f.effect = effect_of(p, rs);
+	f.http_status = rs->http_status;
+	f.message = message;
+	return patchbay_fail(p->host, p->call, &f);
+}
+
 static int header_written(const struct patchbay_http_response *rs, size_t i)
 {
 	size_t j;
@@ -371,7 +384,7 @@ static patchbay_status request(const struct patchbay_host *host, struct patchbay
 		return fail_unexpected(&p, &rs);
 	if (string(&p, "/response") != NULL && strcmp(string(&p, "/response"), "json") == 0 &&
 	    !patchbay_json_valid(rs.body, rs.body_len))
-		return patchbay_fail_with(host, call, PATCHBAY_PERMANENT, "the answer is not JSON");
+		return fail_answered(&p, &rs, PATCHBAY_PERMANENT, "the answer is not JSON");
 
 	patchbay_writer_init(&w, host, call);
 	patchbay_write_open(&w, '{');
@@ -384,11 +397,13 @@ static patchbay_status request(const struct patchbay_host *host, struct patchbay
 	patchbay_write_int(&w, (int64_t)rs.body_len);
 	patchbay_write_close(&w, '}');
 	if (w.failed)
-		return PATCHBAY_INTERNAL;
+		return fail_answered(&p, &rs, PATCHBAY_INTERNAL, "no memory for the result");
 	status = patchbay_result(host, call, w.text, w.len);
-	if (status != PATCHBAY_PERMANENT)
+	if (status == PATCHBAY_OK)
 		return status;
-	return patchbay_fail_with(host, call, status, "the answer is too large for a result");
+	return fail_answered(&p, &rs, status,
+			     status == PATCHBAY_PERMANENT ? "the answer is too large for a result"
+							  : "the answer makes no result");
 }
 
 /* ---- the test of a connection ---- */

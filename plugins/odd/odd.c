@@ -562,6 +562,19 @@ OP(post_then_crash)
 	abort();
 }
 
+/* A POST that is answered, and then nonsense about it. */
+OP(post_then)
+{
+	const char *then = string(host, call, "/then", "");
+	const patchbay_status status = request(host, call, "POST");
+
+	if (status != PATCHBAY_OK)
+		return status;
+	if (strcmp(then, "cursor") == 0)
+		return patchbay_cursor_set(host, call, "1", 1);
+	return patchbay_fail_with(host, call, PATCHBAY_CANCELLED, "nobody asked");
+}
+
 OP(post_twice)
 {
 	const patchbay_status status = request(host, call, "POST");
@@ -600,9 +613,23 @@ static const struct patchbay_operation operations[] = {
 	{"action:post_then_crash", post_then_crash},
 	{"action:post_twice", post_twice},
 	{"action:flood", flood},
+	{"action:post_then", post_then},
 	{"action:raise_kill", raise_kill},
 	{"action:raise_stop", raise_stop},
 	{"poll:numbers", poll_numbers},
+	/* optional: the host knows them and does not call them yet */
+	{"conn.open", echo},
+	{"conn.close", echo},
+	{"sample:numbers", poll_numbers},
+	{"migrate:echo", echo},
 };
 
-PATCHBAY_MODULE(operations, patchbay_manifest_bytes, PATCHBAY_MANIFEST_BYTES)
+/* An optional group that no host asks for. */
+static const void *extension(const char *id)
+{
+	static const int nothing = 0;
+
+	return strcmp(id, "odd.nothing/1") == 0 ? &nothing : NULL;
+}
+
+PATCHBAY_MODULE_EXTENDED(operations, patchbay_manifest_bytes, PATCHBAY_MANIFEST_BYTES, extension)

@@ -413,6 +413,10 @@ PATCHBAY_EXPORT const struct patchbay_module *patchbay_connector_v1(void);
  * the bytes of manifest.json (sdk/cmake/embed.cmake or `xxd -i` make them).
  */
 #define PATCHBAY_MODULE(operations_, manifest_, manifest_len_)                                     \
+	PATCHBAY_MODULE_EXTENDED(operations_, manifest_, manifest_len_, NULL)
+
+/* The same with the connector's own `extension` function: const void *f(const char *id). */
+#define PATCHBAY_MODULE_EXTENDED(operations_, manifest_, manifest_len_, extension_)                \
 	const struct patchbay_module *patchbay_connector_v1(void)                                  \
 	{                                                                                          \
 		static const struct patchbay_module patchbay_module_ = {                           \
@@ -427,7 +431,7 @@ PATCHBAY_EXPORT const struct patchbay_module *patchbay_connector_v1(void);
 			(operations_),                                                             \
 			(manifest_),                                                               \
 			(manifest_len_),                                                           \
-			NULL};                                                                     \
+			(extension_)};                                                             \
 		return &patchbay_module_;                                                          \
 	}
 

@@ -36,7 +36,8 @@ struct host {
 	struct egress *egress;
 	struct connectors *c;
 	struct mini_http *upstream;
-	atomic_int ready, saved_states, saved_quarantines;
+	atomic_int ready, saved_states, saved_quarantines, failed_saves;
+	atomic_bool fail_saves;
 	char dir[256], last_reason[256];
 	pthread_mutex_t kv_lock;
 	char kv[64];
@@ -143,7 +144,10 @@ static enum pb_status save_quarantine(void *arg, const struct connector_quaranti
 {
 	struct host *h = arg;
 
-	(void)err;
+	if (atomic_load(&h->fail_saves)) {
+		atomic_fetch_add(&h->failed_saves, 1);
+		return pb_err_set(err, PB_E_UNAVAILABLE, "test.away", "the database is away");
+	}
 	pthread_mutex_lock(&h->kv_lock);
 	copy_text(h->last_reason, sizeof(h->last_reason), q->reason);
 	pthread_mutex_unlock(&h->kv_lock);

@@ -2,6 +2,9 @@
 /* Enable and disable while calls run, the list, what other processes say. */
 #include "connector/connector_admin.h"
 
+#include <fcntl.h>
+#include <sched.h>
+
 #include <check.h>
 #include "integration/connector/host.h"
 #include "base/base.h"
@@ -129,8 +132,9 @@ END_TEST
 
 START_TEST(apply__what_other_processes_say)
 {
-	const struct connector_quarantine old = {"odd", "echo", PB_UUID_NIL, "seen elsewhere",
-						 pb_now_us() - 10 * PB_USEC_PER_MIN};
+	const struct connector_quarantine old = {
+		"odd", "echo", PB_UUID_NIL, "seen elsewhere", pb_now_us() - 10 * PB_USEC_PER_MIN,
+		false};
 
 	connectors_apply_state(host->c, "odd", CONNECTOR_DISABLED);
 	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}),
@@ -149,6 +153,65 @@ START_TEST(apply__what_other_processes_say)
 }
 END_TEST
 
+/* The database was away when it was decided: it holds, and is stored with the next refresh. */
+START_TEST(apply__keeps_what_could_not_be_stored)
+{
+	const struct ask bad = {.action = "odd.abort"};
+
+	atomic_store(&host->fail_saves, true);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_CRASHED);
+	while (atomic_load(&host->failed_saves) < 1)
+		sched_yield();
+	connectors_apply_quarantines(host->c, NULL, 0);
+	while (atomic_load(&host->failed_saves) < 2)
+		sched_yield();
+	ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_QUARANTINED);
+	atomic_store(&host->fail_saves, false);
+	connectors_apply_quarantines(host->c, NULL, 0);
+	while (atomic_load(&host->saved_quarantines) < 1)
+		sched_yield();
+	ck_assert_int_eq(status_of_call(host, &bad), CONNECTOR_QUARANTINED);
+}
+END_TEST
+
+static const char no_elf[] =
+	"{\"patchbay\":1,\"id\":\"acme.broken\",\"version\":\"1.0.0\",\"name\":\"A\","
+	"\"summary\":\"A\",\"categories\":[\"test\"],\"hosts\":[\"a.example\"],\"actions\":[{"
+	"\"id\":\"go\",\"version\":1,\"title\":\"Go\",\"native\":true,\"idempotency\":{"
+	"\"mode\":\"none\"},\"params\":{\"type\":\"object\"}}]}";
+
+START_TEST(start_error__for_the_admin_only)
+{
+	int so = open(PB_SOURCE_DIR "/README.md", O_RDONLY | O_CLOEXEC);
+	struct connector_info *list = NULL;
+	pb_auto_arena arena;
+	struct result r;
+	size_t n = 0, seen = 0;
+
+	pb_arena_init(&arena, 1 << 20);
+	ck_assert_int_eq(connector_registry_add(connectors_registry(host->c), no_elf,
+						strlen(no_elf), so, NULL, &err),
+			 PB_OK);
+	call(host, &(struct ask){.action = "acme.broken.go"}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_UNAVAILABLE);
+	ck_assert_str_eq(r.message, "the connector does not start on this host");
+	ck_assert(!r.charged);
+	ck_assert_int_eq(connector_admin_list(host->c, &arena, &list, &n, &err), PB_OK);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].id, "acme.broken") == 0) {
+			ck_assert_ptr_nonnull(list[i].start_error);
+			ck_assert_ptr_nonnull(strstr(list[i].start_error, "loader.elf"));
+			seen++;
+		} else {
+			ck_assert_ptr_null(list[i].start_error);
+		}
+	}
+	ck_assert_uint_eq(seen, 1);
+	result_done(&r);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("connector_admin");
@@ -162,6 +225,8 @@ int main(void)
 	tcase_add_test(tc, disable__running_calls_end_well);
 	tcase_add_test(tc, toggle__under_load_fails_no_call);
 	tcase_add_test(tc, state__unknown_connector);
+	tcase_add_test(tc, apply__keeps_what_could_not_be_stored);
+	tcase_add_test(tc, start_error__for_the_admin_only);
 	tcase_add_test(tc, list__shows_states_and_numbers);
 	tcase_add_test(tc, apply__what_other_processes_say);
 	suite_add_tcase(s, tc);

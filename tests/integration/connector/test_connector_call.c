@@ -186,6 +186,7 @@ START_TEST(http__undeclared_host_is_refused)
 	     &r);
 	ck_assert_int_ne(r.status, CONNECTOR_OK);
 	ck_assert_str_eq(r.code, "egress.host_not_declared");
+	ck_assert_int_eq(r.status, CONNECTOR_AUTH_DENIED);
 	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_NONE);
 	result_done(&r);
 }

@@ -263,6 +263,30 @@ START_TEST(effect__after_an_unsafe_request_maybe_and_never_again)
 }
 END_TEST
 
+static const struct {
+	const char *then;
+	enum connector_effect effect;
+} nonsense[] = {
+	{"cursor", CONNECTOR_EFFECT_DONE},
+	{"cancelled", CONNECTOR_EFFECT_MAYBE},
+};
+
+START_TEST(effect__of_an_answered_post_is_never_none)
+{
+	struct result r;
+	char params[200];
+
+	(void)pb_str_printf(params, sizeof(params),
+			    "{\"url\":\"http://127.0.0.1:%u/ok\",\"then\":\"%s\"}",
+			    host->upstream->port, nonsense[_i].then);
+	call(host, &(struct ask){.action = "odd.post_then", .params = params}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_INTERNAL);
+	ck_assert_int_eq(r.effect, nonsense[_i].effect);
+	ck_assert(!r.repeatable);
+	result_done(&r);
+}
+END_TEST
+
 START_TEST(effect__of_a_request_under_way_is_waited_for)
 {
 	struct result hang;
@@ -304,15 +328,18 @@ START_TEST(quarantine__three_deaths_alone_for_the_tenant)
 }
 END_TEST
 
-/* Twice beside others, then alone: those count. */
+/* Twice beside others, then three times alone. Some may find no runner in time, which counts for nothing. */
 START_TEST(quarantine__of_what_hangs)
 {
 	const struct ask hang = {
-		.action = "odd.sleep", .key = "the same", .timeout_us = 100 * PB_USEC_PER_MSEC};
+		.action = "odd.sleep", .key = "the same", .timeout_us = 400 * PB_USEC_PER_MSEC};
+	enum connector_status st = CONNECTOR_TIMEOUT;
+	int n = 0;
 
-	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_TIMEOUT);
-	ck_assert_int_eq(status_of_call(host, &hang), CONNECTOR_QUARANTINED);
+	for (; n < 8 && st == CONNECTOR_TIMEOUT; n++)
+		st = status_of_call(host, &hang);
+	ck_assert_int_eq(st, CONNECTOR_QUARANTINED);
+	ck_assert_int_ge(n, 6);
 }
 END_TEST
 
@@ -463,6 +490,8 @@ int main(void)
 	tcase_add_test(tc, environment__is_empty_of_the_hosts);
 	tcase_add_test(tc, effect__after_a_safe_request_none);
 	tcase_add_test(tc, effect__after_an_unsafe_request_maybe_and_never_again);
+	tcase_add_loop_test(tc, effect__of_an_answered_post_is_never_none, 0,
+			    (int)PB_ARRAY_LEN(nonsense));
 	tcase_add_test(tc, effect__of_a_request_under_way_is_waited_for);
 	tcase_add_test(tc, quarantine__three_deaths_alone_for_the_tenant);
 	tcase_add_test(tc, quarantine__of_what_hangs);

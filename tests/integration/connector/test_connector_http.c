@@ -96,6 +96,18 @@ static const struct {
 	{"PATCH", "/truncate", CONNECTOR_EFFECT_MAYBE, false},
 };
 
+START_TEST(post__whose_answer_is_no_json_was_done)
+{
+	struct result r;
+
+	request("POST", "/ok", ",\"response\":\"json\"", NULL, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_PERMANENT);
+	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_DONE);
+	ck_assert_int_eq(r.http_status, 200);
+	result_done(&r);
+}
+END_TEST
+
 START_TEST(lost__answer)
 {
 	struct result r;
@@ -157,6 +169,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, get__answers_and_sends_no_credential);
 	tcase_add_test(tc, post__credential_for_the_connections_host);
+	tcase_add_test(tc, post__whose_answer_is_no_json_was_done);
 	tcase_add_test(tc, credential__not_for_another_host);
 	tcase_add_loop_test(tc, lost__answer, 0, (int)PB_ARRAY_LEN(lost));
 	tcase_add_loop_test(tc, blocked__destinations, 0, (int)PB_ARRAY_LEN(blocked));

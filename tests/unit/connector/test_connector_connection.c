@@ -81,11 +81,30 @@ START_TEST(redact__secrets_only_and_every_time)
 		"{\"token\":\"tok-123456\",\"longer\":\"tok-123456-and-more\",\"tiny\":\"ab\"}");
 	static const char text[] = "tok-123456 public-name xtok-123456x ab tok-123456-and-more!";
 	size_t n = 0;
-	pb_autofree char *clean = connector_connection_redact(c, text, strlen(text), &n);
-	pb_autofree char *same = connector_connection_redact(NULL, text, strlen(text), &n);
+	pb_autofree char *clean = connector_connection_redact(c, NULL, 0, text, strlen(text), &n);
+	pb_autofree char *same = connector_connection_redact(NULL, NULL, 0, text, strlen(text), &n);
 
 	ck_assert_str_eq(clean, "[redacted] public-name x[redacted]x ab [redacted]!");
 	ck_assert_str_eq(same, text);
+}
+END_TEST
+
+START_TEST(redact__as_json_and_as_it_is_sent)
+{
+	pb_autoptr(connector_connection) c =
+		make("{}", "{\"token\":\"to\\\"k\\n-123456\",\"short\":\"pw\"}");
+	char basic[] = "Basic YW5uOnB3LXB3", plain[] = "2024-01-01";
+	const struct connector_credential_line lines[] = {
+		{.value = basic, .value_bytes = strlen(basic), .secret = true},
+		{.value = plain, .value_bytes = strlen(plain)},
+	};
+	static const char text[] =
+		"{\"a\":\"to\\\"k\\n-123456\",\"b\":\"YW5uOnB3LXB3\",\"c\":\"2024-01-01\"}";
+	size_t n = 0;
+	pb_autofree char *clean = connector_connection_redact(c, lines, 2, text, strlen(text), &n);
+
+	ck_assert_str_eq(clean, "{\"a\":\"[redacted]\",\"b\":\"[redacted]\",\"c\":\"2024-01-01\"}");
+	ck_assert_uint_eq(n, strlen(clean));
 }
 END_TEST
 
@@ -148,6 +167,7 @@ int main(void)
 	tcase_add_loop_test(tc, render__each_form, 0, (int)PB_ARRAY_LEN(renders));
 	tcase_add_test(tc, new__refuses_what_is_no_object);
 	tcase_add_test(tc, redact__secrets_only_and_every_time);
+	tcase_add_test(tc, redact__as_json_and_as_it_is_sent);
 	tcase_add_test(tc, field__secret_shadows_public);
 	tcase_add_test(tc, lines__that_fail_leave_nothing);
 	suite_add_tcase(s, tc);

@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(quarantine__whole_connector)
 {
-	const struct connector_quarantine q = {"odd", "", PB_UUID_NIL, "by hand", 1};
+	const struct connector_quarantine q = {"odd", "", PB_UUID_NIL, "by hand", 1, false};
 	struct connector_quarantine *list = NULL;
 
 	connector_guard_quarantine(guard, &q);

@@ -46,6 +46,30 @@ static const struct {
 	const char *text, *code, *pointer;
 } bad[] = {
 	{"", "manifest.syntax", ""},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"triggers\":[{\"id\":\"x\",\"kind\":\"push\",\"native\":true}]}",
+	 "manifest.value", "/triggers/0/kind"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"triggers\":[{\"kind\":\"poll\",\"native\":true}]}",
+	 "manifest.missing", "/triggers/0/id"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"triggers\":[{\"id\":\"x\",\"kind\":\"poll\"}]}",
+	 "manifest.conflict", "/triggers/0"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"triggers\":[{\"id\":\"x\",\"kind\":\"hook\",\"native\":true,\"subscribe\":{}}]}",
+	 "manifest.conflict", "/triggers/0"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"triggers\":[{\"id\":\"x\",\"kind\":\"hook\"},{\"id\":\"x\",\"kind\":\"hook\"}]}",
+	 "manifest.duplicate", "/triggers/1"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"options\":[{\"id\":\"X\",\"native\":true}]}",
+	 "manifest.value", "/options/0/id"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"options\":[{\"id\":\"x\",\"native\":true,\"request\":{}}]}",
+	 "manifest.conflict", "/options/0"},
+	{"{\"patchbay\":1,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\","
+	 "\"options\":[{\"id\":\"x\",\"native\":true},{\"id\":\"x\",\"native\":true}]}",
+	 "manifest.duplicate", "/options/1"},
 	{"[]", "manifest.type", ""},
 	{"{\"id\":1", "manifest.syntax", ""},
 	{"{\"patchbay\":2,\"id\":\"a\",\"version\":\"1.0.0\",\"name\":\"A\"}", "manifest.value",

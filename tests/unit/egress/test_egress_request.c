@@ -69,8 +69,14 @@ START_TEST(request_headers__refused)
 }
 END_TEST
 
-static const char *const bad_methods[] = {
-	"get", "CONNECT", "TRACE", "FOO", "", "GET /x HTTP/1.1\r\nA: b", "PRI"};
+static const char *const bad_methods[] = {"get",
+					  "CONNECT",
+					  "TRACE",
+					  "FOO1",
+					  "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG",
+					  "",
+					  "GET /x HTTP/1.1\r\nA: b",
+					  "PRI"};
 
 START_TEST(request_method__refused)
 {
