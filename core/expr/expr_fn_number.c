@@ -164,6 +164,8 @@ static bool number_of_text(struct expr_ev *ev, struct pb_slice s, struct pb_json
 	int64_t i;
 	double d;
 
+	if (!expr_charge_bytes(ev, s.len)) /* a megabyte of blanks is read too */
+		return false;
 	s = strip(s);
 	*ok = true;
 	if (pb_parse_i64(s.p, s.len, INT64_MIN, INT64_MAX, &i)) {
@@ -216,7 +218,7 @@ static bool fn_to_number(struct expr_call *c, struct pb_json *ret)
 
 static bool fn_to_int(struct expr_call *c, struct pb_json *ret)
 {
-	struct pb_json v;
+	struct pb_json v = expr_null();
 	int64_t i;
 	double d;
 	bool ok;

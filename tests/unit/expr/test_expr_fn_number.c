@@ -68,6 +68,16 @@ static const struct expr_case cases[] = {
 	{"is_integer('5')", "false"},
 };
 
+/* Blanks around a number are read as well, though they mean nothing. */
+static const struct expr_case blanks[] = {
+	{"[repeat(' ', 900000)].map(t => range(0, 20).map(i => to_number(t, 0)))",
+	 "!expr.budget_steps"},
+	{"[repeat(' ', 900000)].map(t => range(0, 20).map(i => to_int(t, 0)))",
+	 "!expr.budget_steps"},
+	{"to_number(concat(repeat(' ', 900000), '7'))", "7"},
+};
+
+EXPR_TABLE_TEST(number__blanks_are_paid_for, blanks)
 EXPR_TABLE_TEST(number__cases, cases)
 
 int main(void)
@@ -75,5 +85,6 @@ int main(void)
 	TCase *tc = tcase_create("number");
 
 	tcase_add_loop_test(tc, number__cases, 0, PB_ARRAY_LEN(cases));
+	tcase_add_loop_test(tc, number__blanks_are_paid_for, 0, PB_ARRAY_LEN(blanks));
 	return expr_test_main("expr_fn_number", tc);
 }
