@@ -576,6 +576,7 @@ static struct expr_node *parse_binary(struct expr_parser *p, uint8_t min_level)
 			chain_level = b.level;
 		}
 		right->op = b.op;
+		right->op_pos = pos;
 		if (!expr_p_add(p, chain, &tail, right))
 			return NULL;
 		left = chain;
