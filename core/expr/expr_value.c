@@ -302,6 +302,18 @@ bool expr_to_text(struct expr_ev *ev, const struct pb_json *v, struct pb_slice *
 	return expr_to_json_text(ev, v, false, ret);
 }
 
+bool expr_to_string(struct expr_ev *ev, const struct pb_json *v, struct pb_json *ret)
+{
+	struct pb_slice s;
+
+	if (v->type == PB_JSON_NUMBER)
+		return expr_ret_text(ev, v->s, v->len, ret);
+	if (!expr_to_text(ev, v, &s))
+		return false;
+	*ret = expr_text_json(s.p, s.len);
+	return true;
+}
+
 static bool pretty_line(struct pb_buf *b, uint32_t depth)
 {
 	if (!pb_buf_addc(b, '\n'))
