@@ -149,6 +149,50 @@ START_TEST(string__of_functions_is_terminated)
 }
 END_TEST
 
+/* The budget is of written bytes: never less than what is written. */
+static const struct {
+	const char *text;
+	size_t more; /* at most so many too many */
+} written[] = {
+	{"{\"a\\u0001\\n\":\"\\u0000\\u001f\\u007f\\\"\\\\\\/\\b\\t\\n\\u000b\\f\\r\"}", 1},
+	{"[0,9,-9,10,-10,9223372036854775807,-9223372036854775808]", 1},
+	{"[1.50,-1e400,12345678901234567890]", 1},
+	{"[null,true,false,{},[]]", 4},
+	{"\"\xd1\x8f\"", 0},
+};
+
+START_TEST(measure__counts_what_is_written)
+{
+	auto_world w;
+	pb_auto_buf b = PB_BUF_INIT;
+	const struct pb_json *v;
+	size_t bytes = 0;
+
+	world_init(&w);
+	v = expr_test_json(&w.out, written[_i].text);
+	ck_assert(pb_json_write(&b, v));
+	ck_assert(expr_measure(&w.ev, v, 0, 100000, &bytes));
+	ck_assert_uint_ge(bytes, b.len);
+	ck_assert_uint_le(bytes, b.len + written[_i].more);
+	bytes = 0;
+	ck_assert(!expr_measure(&w.ev, v, 0, b.len - 1, &bytes));
+}
+END_TEST
+
+START_TEST(measure__knows_the_longest_double)
+{
+	const struct pb_json v = {.type = PB_JSON_REAL, .d = -2.2250738585072014e-308};
+	auto_world w;
+	pb_auto_buf b = PB_BUF_INIT;
+	size_t bytes = 0;
+
+	world_init(&w);
+	ck_assert(pb_json_write(&b, &v));
+	ck_assert(expr_measure(&w.ev, &v, 0, 100, &bytes));
+	ck_assert_uint_ge(bytes, b.len);
+}
+END_TEST
+
 START_TEST(charge__never_wraps)
 {
 	auto_world w;
@@ -172,6 +216,8 @@ int main(void)
 	tcase_add_test(tc, measure__sees_through_sharing);
 	tcase_add_test(tc, string__of_a_number_is_terminated);
 	tcase_add_loop_test(tc, string__of_functions_is_terminated, 0, 4);
+	tcase_add_loop_test(tc, measure__counts_what_is_written, 0, PB_ARRAY_LEN(written));
+	tcase_add_test(tc, measure__knows_the_longest_double);
 	tcase_add_test(tc, charge__never_wraps);
 	return expr_test_main("expr_value", tc);
 }
