@@ -90,6 +90,8 @@ bool pb_json_i64(const struct pb_json *j, int64_t *ret) pb_must_check;
 bool pb_json_double(const struct pb_json *j, double *ret) pb_must_check;
 /* True for every number without a fraction, of any size. */
 bool pb_json_is_integer(const struct pb_json *j);
+/* True when @j is an integer of any size and a multiple of @of, which is not 0. By digits. */
+bool pb_json_is_multiple(const struct pb_json *j, int64_t of);
 /* -1, 0, 1 by value. Both must be numbers. Text is compared exactly; a computed double (PB_JSON_REAL) exactly
  * with integers and as a double with everything else. */
 int pb_json_number_cmp(const struct pb_json *a, const struct pb_json *b);

@@ -200,6 +200,36 @@ static struct pb_decimal decimal_of(const struct pb_json *j, char space[INTEGER_
 	return pb_decimal_read(space, strlen(space));
 }
 
+/* base * 10^k mod m */
+static uint64_t shift_mod(uint64_t base, int64_t k, uint64_t m)
+{
+	unsigned __int128 r = base % m, ten = 10 % m;
+
+	for (; k > 0; k >>= 1) {
+		if (k & 1)
+			r = r * ten % m;
+		ten = ten * ten % m;
+	}
+	return (uint64_t)r;
+}
+
+bool pb_json_is_multiple(const struct pb_json *j, int64_t of)
+{
+	const uint64_t m = of < 0 ? -(uint64_t)of : (uint64_t)of;
+	unsigned __int128 r = 0;
+	char space[INTEGER_BYTES];
+	struct pb_decimal d;
+
+	PB_ASSERT(of != 0);
+	if (!pb_json_is_integer(j))
+		return false;
+	d = decimal_of(j, space);
+	for (const char *p = d.first; p < d.end; p++)
+		if (is_digit(*p))
+			r = (r * 10 + (unsigned)(*p - '0')) % m;
+	return shift_mod((uint64_t)r, d.exp - n_digits(&d), m) == 0;
+}
+
 /* Text too large for a double is beyond every double. */
 static double as_double(const struct pb_json *j)
 {

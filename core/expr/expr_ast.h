@@ -83,6 +83,7 @@ struct expr_node {
 	uint8_t op;      /* joins this node to its left brother in ARITH and COMPARE */
 	uint16_t height; /* <= EXPR_MAX_DEPTH: bounds the evaluator's C stack */
 	uint32_t pos;    /* byte in the source */
+	uint32_t op_pos; /* of `op` */
 	uint32_t n_kids;
 	struct expr_node *kid;
 	struct expr_node *next; /* right brother */

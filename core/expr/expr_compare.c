@@ -7,7 +7,6 @@
 
 #include <math.h>
 
-#include "expr/expr_decimal.h"
 #include "base/base.h"
 
 /* --- numbers --- */
@@ -32,15 +31,13 @@ static int int_real_compare(int64_t i, double d)
 	return -sign_of(d - (double)whole);
 }
 
-/* Numbers with source text: exact as decimals where they are short enough, else as doubles. */
+/* Numbers with source text: exact by their digits, but as doubles when one of them was computed. */
 static int text_compare(const struct pb_json *a, const struct pb_json *b)
 {
-	struct expr_decimal da, db;
 	double x = 0, y = 0;
 
-	if (a->type != PB_JSON_REAL && b->type != PB_JSON_REAL && expr_decimal_from_json(a, &da) &&
-	    expr_decimal_from_json(b, &db))
-		return expr_decimal_compare(&da, &db);
+	if (a->type != PB_JSON_REAL && b->type != PB_JSON_REAL)
+		return pb_json_number_cmp(a, b);
 	if (!pb_json_double(a, &x))
 		x = a->len && a->s[0] == '-' ? -HUGE_VAL : HUGE_VAL;
 	if (!pb_json_double(b, &y))

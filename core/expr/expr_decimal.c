@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exact decimals for the decimal_...() functions and for comparing numbers that keep their source
- * text. Numbers are arrays of single digits, the least significant first, so every step can be
- * checked by hand.
+ * Exact decimals for the decimal_...() functions and for rounding. Numbers are arrays of single
+ * digits, the least significant first, so every step can be checked by hand.
  */
 #include "expr/expr_decimal.h"
 

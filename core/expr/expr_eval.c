@@ -215,7 +215,7 @@ static bool eval_arith(struct expr_ev *ev, const struct expr_node *node, struct 
 		return false;
 	while ((kid = kid->next)) {
 		if (!expr_eval_node(ev, kid, &right) ||
-		    !expr_arith(ev, node->pos, kid->op, &acc, &right, &acc))
+		    !expr_arith(ev, kid->op_pos, kid->op, &acc, &right, &acc))
 			return false;
 	}
 	*ret = acc;
@@ -262,7 +262,7 @@ static bool eval_compare(struct expr_ev *ev, const struct expr_node *node, struc
 		return false;
 	while ((kid = kid->next)) {
 		if (!expr_eval_node(ev, kid, &right) ||
-		    !compare(ev, node->pos, kid->op, &acc, &right, &yes))
+		    !compare(ev, kid->op_pos, kid->op, &acc, &right, &yes))
 			return false;
 		acc = expr_bool(yes);
 	}

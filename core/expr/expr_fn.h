@@ -185,9 +185,11 @@ struct pb_json expr_list_json(const struct expr_list *l);
 
 /* The text of a scalar, or compact JSON; null is empty. */
 bool expr_to_text(struct expr_ev *ev, const struct pb_json *v, struct pb_slice *ret);
+/* The same as a string value, with the NUL behind it that the source of a number need not have. */
+bool expr_to_string(struct expr_ev *ev, const struct pb_json *v, struct pb_json *ret);
 bool expr_to_json_text(struct expr_ev *ev, const struct pb_json *v, bool pretty,
 		       struct pb_slice *ret);
-/* Bytes of compact JSON (about) and levels; fails past the limits. */
+/* Bytes of compact JSON (no less, hardly more) and levels; fails past the limits. */
 bool expr_measure(struct expr_ev *ev, const struct pb_json *v, uint32_t depth, size_t limit_bytes,
 		  size_t *bytes);
 

@@ -343,18 +343,16 @@ static bool fn_sort_by(struct expr_call *c, struct pb_json *ret)
 /* Keys of a result object are text; other keys are turned into it. */
 static bool group_key(struct expr_call *c, const struct pb_json *a, uint32_t i, struct pb_json *ret)
 {
-	struct pb_slice s;
+	struct pb_json key;
 
-	if (!item_value(c, a, i, ret))
+	if (!item_value(c, a, i, &key))
 		return false;
-	if (ret->type == PB_JSON_ARRAY || ret->type == PB_JSON_OBJECT)
+	if (key.type == PB_JSON_ARRAY || key.type == PB_JSON_OBJECT)
 		return expr_fail_call(c, "expr.type", "a key must not be an %s",
-				      pb_json_type_name(ret));
-	if (ret->type == PB_JSON_NULL)
-		s = PB_SLICE("null");
-	else if (!expr_to_text(c->ev, ret, &s))
-		return false;
-	*ret = expr_text_json(s.p, s.len);
+				      pb_json_type_name(&key));
+	if (key.type != PB_JSON_NULL)
+		return expr_to_string(c->ev, &key, ret);
+	*ret = expr_text_json("null", 4);
 	return true;
 }
 

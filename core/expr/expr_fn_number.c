@@ -36,13 +36,50 @@ static bool fn_abs(struct expr_call *c, struct pb_json *ret)
 		*ret = expr_int(i < 0 ? -i : i);
 		return true;
 	}
+	if (c->arg[0].type == PB_JSON_NUMBER) { /* its text without the sign: nothing is lost */
+		bool minus = c->arg[0].s[0] == '-';
+
+		*ret = c->arg[0];
+		ret->s += minus;
+		ret->len -= minus;
+		return true;
+	}
 	return expr_arg_double(c, 0, &d) && expr_ret_double(c->ev, c->node->pos, fabs(d), ret);
+}
+
+/*
+ * A rounded decimal as a number: an integer if it is one of 64 bits. A double would lose digits of
+ * what came as text with more than a double holds; that stays text.
+ */
+static bool ret_rounded(struct expr_call *c, const struct expr_decimal *d, bool whole,
+			struct pb_json *ret)
+{
+	char buf[EXPR_DECIMAL_TEXT_BYTES];
+	size_t n = expr_decimal_format(d, buf);
+	struct expr_decimal again;
+	struct pb_json real = {.type = PB_JSON_REAL};
+	int64_t i;
+
+	if (whole && pb_parse_i64(buf, n, INT64_MIN, INT64_MAX, &i)) {
+		*ret = expr_int(i);
+		return true;
+	}
+	if (!pb_parse_double(buf, n, &real.d))
+		return expr_fail_call(c, "expr.range", "the number is out of range");
+	if (c->arg[0].type == PB_JSON_NUMBER &&
+	    (!expr_decimal_from_json(&real, &again) || expr_decimal_compare(&again, d) != 0)) {
+		if (!expr_ret_text(c->ev, buf, n, ret))
+			return false;
+		ret->type = PB_JSON_NUMBER;
+		return true;
+	}
+	return whole ? ret_whole(c, real.d, ret)
+		     : expr_ret_double(c->ev, c->node->pos, real.d, ret);
 }
 
 /* Rounds by decimal digits, so 1.005 rounds to 1.01 as people expect, not to 1.00 as its binary value would. */
 static bool round_places(struct expr_call *c, enum expr_rounding how, struct pb_json *ret)
 {
-	char buf[EXPR_DECIMAL_TEXT_BYTES];
 	struct expr_decimal d;
 	int64_t places, i;
 	double x;
@@ -60,9 +97,7 @@ static bool round_places(struct expr_call *c, enum expr_rounding how, struct pb_
 		/* beyond the digits of decimals: too small to see, or whole anyway */
 		return ret_whole(c, fabs(x) < 1 ? 0 : x, ret);
 	}
-	if (!pb_parse_double(buf, expr_decimal_format(&d, buf), &x))
-		return expr_fail_call(c, "expr.range", "the number is out of range");
-	return places ? expr_ret_double(c->ev, c->node->pos, x, ret) : ret_whole(c, x, ret);
+	return ret_rounded(c, &d, !places, ret);
 }
 
 static bool fn_round(struct expr_call *c, struct pb_json *ret)
@@ -115,22 +150,31 @@ static bool fn_clamp(struct expr_call *c, struct pb_json *ret)
 	return true;
 }
 
-static bool fn_pow(struct expr_call *c, struct pb_json *ret)
+/* An overflow is an error, not a double, as with + - *. */
+static bool int_pow(struct expr_call *c, int64_t base, int64_t exponent, struct pb_json *ret)
 {
-	int64_t base, exponent, r = 1;
-	double x, y;
+	int64_t r = 1;
 
-	if (!expr_arg_double(c, 0, &x) || !expr_arg_double(c, 1, &y))
-		return false;
-	if (!as_int(&c->arg[0], &base) || !as_int(&c->arg[1], &exponent) || exponent < 0 ||
-	    exponent > 63)
-		return expr_ret_double(c->ev, c->node->pos, pow(x, y), ret);
+	if (base >= -1 && base <= 1) /* the others are out of 64 bits before the loop gets long */
+		exponent = exponent ? 2 - exponent % 2 : 0;
 	for (; exponent; exponent--) {
 		if (__builtin_mul_overflow(r, base, &r))
 			return expr_fail_call(c, "expr.range", "the result does not fit 64 bits");
 	}
 	*ret = expr_int(r);
 	return true;
+}
+
+static bool fn_pow(struct expr_call *c, struct pb_json *ret)
+{
+	int64_t base, exponent;
+	double x, y;
+
+	if (!expr_arg_double(c, 0, &x) || !expr_arg_double(c, 1, &y))
+		return false;
+	if (as_int(&c->arg[0], &base) && as_int(&c->arg[1], &exponent) && exponent >= 0)
+		return int_pow(c, base, exponent, ret);
+	return expr_ret_double(c->ev, c->node->pos, pow(x, y), ret);
 }
 
 static bool fn_sqrt(struct expr_call *c, struct pb_json *ret)
@@ -216,21 +260,33 @@ static bool fn_to_number(struct expr_call *c, struct pb_json *ret)
 	return ok || no_number(c, ret);
 }
 
+/* Cut by its digits, not by its double: 9007199254740993.5 is 9007199254740993. */
+static bool cut(const struct pb_json *v, int64_t *ret)
+{
+	char buf[EXPR_DECIMAL_TEXT_BYTES];
+	struct expr_decimal d;
+	double x;
+
+	if (pb_json_i64(v, ret))
+		return true;
+	if (expr_decimal_from_json(v, &d) && expr_decimal_round(&d, 0, EXPR_ROUND_DOWN, &d))
+		return pb_parse_i64(buf, expr_decimal_format(&d, buf), INT64_MIN, INT64_MAX, ret);
+	if (!pb_json_double(v, &x) || fabs(x) >= 9223372036854775808.0)
+		return false;
+	*ret = (int64_t)x;
+	return true;
+}
+
 static bool fn_to_int(struct expr_call *c, struct pb_json *ret)
 {
-	struct pb_json v;
+	struct pb_json v = expr_null();
 	int64_t i;
-	double d;
 	bool ok;
 
 	if (!to_number(c, &v, &ok) || (ok && !expr_charge_digits(c->ev, &v)))
 		return false;
-	if (ok && pb_json_i64(&v, &i)) {
+	if (ok && cut(&v, &i)) {
 		*ret = expr_int(i);
-		return true;
-	}
-	if (ok && pb_json_double(&v, &d) && fabs(d) < 9223372036854775808.0) {
-		*ret = expr_int((int64_t)d);
 		return true;
 	}
 	return no_number(c, ret);

@@ -105,7 +105,7 @@ static bool fn_entries(struct expr_call *c, struct pb_json *ret)
 }
 
 /* Both {key, value} and [key, value] are entries. */
-static bool entry(struct expr_call *c, const struct pb_json *e, struct pb_slice *key,
+static bool entry(struct expr_call *c, const struct pb_json *e, struct pb_json *key,
 		  struct pb_json *value)
 {
 	const struct pb_json *k = pb_json_get(e, "key"), *v = pb_json_get(e, "value");
@@ -117,20 +117,19 @@ static bool entry(struct expr_call *c, const struct pb_json *e, struct pb_slice 
 	if (!k || (k->type != PB_JSON_STRING && !expr_is_number(k)))
 		return expr_fail_call(c, "expr.type", "an entry needs a key that is text");
 	*value = v ? *v : expr_null();
-	return expr_to_text(c->ev, k, key);
+	return expr_to_string(c->ev, k, key);
 }
 
 static bool fn_from_entries(struct expr_call *c, struct pb_json *ret)
 {
 	const struct pb_json *a;
-	struct pb_slice key;
+	struct pb_json key, v;
 	struct builder b;
-	struct pb_json v;
 
 	if (!expr_arg_array(c, 0, &a) || !builder_init(&b, c->ev, a->len))
 		return false;
 	for (uint32_t i = 0; i < a->len; i++) {
-		if (!entry(c, &a->items[i], &key, &v) || !builder_set(&b, key.p, key.len, &v))
+		if (!entry(c, &a->items[i], &key, &v) || !builder_set(&b, key.s, key.len, &v))
 			return false;
 	}
 	return builder_done(&b, ret);
@@ -216,11 +215,12 @@ static bool fn_merge(struct expr_call *c, struct pb_json *ret)
 static bool fn_set(struct expr_call *c, struct pb_json *ret)
 {
 	const struct pb_json *o;
-	struct pb_slice key;
+	struct pb_slice text;
 	struct builder b;
+	struct pb_json key;
 
-	if (!expr_arg_object(c, 0, &o) || !expr_arg_text(c, 1, &key) ||
-	    !builder_init(&b, c->ev, o->len + 1))
+	if (!expr_arg_object(c, 0, &o) || !expr_arg_text(c, 1, &text) ||
+	    !expr_to_string(c->ev, &c->arg[1], &key) || !builder_init(&b, c->ev, o->len + 1))
 		return false;
 	for (uint32_t k = 0; k < o->len; k++) {
 		const struct pb_json_member *m = &o->members[k];
@@ -228,7 +228,7 @@ static bool fn_set(struct expr_call *c, struct pb_json *ret)
 		if (!builder_set(&b, m->key, m->key_len, &m->value))
 			return false;
 	}
-	return builder_set(&b, key.p, key.len, &c->arg[2]) && builder_done(&b, ret);
+	return builder_set(&b, key.s, key.len, &c->arg[2]) && builder_done(&b, ret);
 }
 
 /* One part of "a.b.0": a key of an object, an index of an array. */

@@ -470,12 +470,7 @@ static bool fn_slug(struct expr_call *c, struct pb_json *ret)
 
 static bool fn_to_text(struct expr_call *c, struct pb_json *ret)
 {
-	struct pb_slice s;
-
-	if (!expr_to_text(c->ev, &c->arg[0], &s))
-		return false;
-	*ret = expr_text_json(s.p, s.len);
-	return true;
+	return expr_to_string(c->ev, &c->arg[0], ret);
 }
 
 static const struct expr_fn_def defs[] = {

@@ -62,16 +62,15 @@ static struct expr_node *negate_literal(struct expr_parser *p, struct expr_node 
 
 /* --- names --- */
 
-/* Nothing of a host language can be reached; refusing its words says so at once. */
+/*
+ * Nothing of a host language can be reached; refusing the ways into it says so at once. Words that
+ * only begin statements there (class, new, for, return, delete) are ordinary fields of a body.
+ */
 static bool is_reserved(struct pb_slice name)
 {
-	static const char *const words[] = {
-		"this",      "new",    "function",  "class",  "var",        "let",
-		"const",     "return", "import",    "export", "eval",       "async",
-		"await",     "yield",  "typeof",    "delete", "instanceof", "throw",
-		"try",       "catch",  "while",     "for",    "do",         "with",
-		"debugger",  "super",  "Reflect",   "Proxy",  "Function",   "globalThis",
-		"__proto__", "void",   "prototype", "switch", "constructor"};
+	static const char *const words[] = {"this",    "constructor", "__proto__", "prototype",
+					    "Reflect", "Proxy",       "Function",  "globalThis",
+					    "eval",    "with"};
 
 	return expr_p_name_in(name, words, PB_ARRAY_LEN(words));
 }
@@ -576,6 +575,7 @@ static struct expr_node *parse_binary(struct expr_parser *p, uint8_t min_level)
 			chain_level = b.level;
 		}
 		right->op = b.op;
+		right->op_pos = pos;
 		if (!expr_p_add(p, chain, &tail, right))
 			return NULL;
 		left = chain;

@@ -302,6 +302,18 @@ bool expr_to_text(struct expr_ev *ev, const struct pb_json *v, struct pb_slice *
 	return expr_to_json_text(ev, v, false, ret);
 }
 
+bool expr_to_string(struct expr_ev *ev, const struct pb_json *v, struct pb_json *ret)
+{
+	struct pb_slice s;
+
+	if (v->type == PB_JSON_NUMBER)
+		return expr_ret_text(ev, v->s, v->len, ret);
+	if (!expr_to_text(ev, v, &s))
+		return false;
+	*ret = expr_text_json(s.p, s.len);
+	return true;
+}
+
 static bool pretty_line(struct pb_buf *b, uint32_t depth)
 {
 	if (!pb_buf_addc(b, '\n'))
@@ -355,15 +367,44 @@ bool expr_to_json_text(struct expr_ev *ev, const struct pb_json *v, bool pretty,
 	return true;
 }
 
-static size_t scalar_bytes(const struct pb_json *v)
+/* With quotes and escapes. Not read when it is beyond @limit anyway. */
+static size_t string_bytes(const char *s, size_t n, size_t limit)
+{
+	size_t bytes = n + 2;
+
+	for (size_t i = 0; i < n && bytes <= limit; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && c != '\v'))
+			bytes += 1;
+		else if (c < 0x20)
+			bytes += 5;
+	}
+	return bytes;
+}
+
+static size_t int_bytes(int64_t i)
+{
+	size_t n = 1 + (i < 0);
+
+	for (; i > 9 || i < -9; i /= 10)
+		n++;
+	return n;
+}
+
+static size_t scalar_bytes(const struct pb_json *v, size_t limit)
 {
 	switch ((enum pb_json_type)v->type) {
 	case PB_JSON_STRING:
-		return (size_t)v->len + 2;
+		return string_bytes(v->s, v->len, limit);
 	case PB_JSON_NUMBER:
 		return v->len;
+	case PB_JSON_INT:
+		return int_bytes(v->i);
+	case PB_JSON_REAL:
+		return 24; /* -2.2250738585072014e-308 is the longest */
 	default:
-		return 8;
+		return 5;
 	}
 }
 
@@ -374,7 +415,7 @@ bool expr_measure(struct expr_ev *ev, const struct pb_json *v, uint32_t depth, s
 	bool object = v->type == PB_JSON_OBJECT;
 	bool tree = object || v->type == PB_JSON_ARRAY;
 
-	*bytes += tree ? 2 : scalar_bytes(v);
+	*bytes += tree ? 2 : scalar_bytes(v, limit_bytes);
 	if (*bytes > limit_bytes)
 		return expr_fail(ev, 0, "expr.budget_output", "a result of more than %zu bytes",
 				 limit_bytes);
@@ -385,8 +426,9 @@ bool expr_measure(struct expr_ev *ev, const struct pb_json *v, uint32_t depth, s
 				 PB_JSON_DEPTH);
 	for (uint32_t i = 0; i < v->len; i++) {
 		const struct pb_json *kid = object ? &v->members[i].value : &v->items[i];
+		const struct pb_json_member *m = object ? &v->members[i] : NULL;
 
-		*bytes += object ? v->members[i].key_len + 4 : 1;
+		*bytes += m ? string_bytes(m->key, m->key_len, limit_bytes) + 2 : 1;
 		if (!expr_measure(ev, kid, depth + 1, limit_bytes, bytes))
 			return false;
 	}

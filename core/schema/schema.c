@@ -97,7 +97,7 @@ static void load_multiple(struct compiler *c, const struct pb_json *j, const cha
 {
 	double d;
 
-	/* the remainder is computed with doubles unless both are 64-bit integers */
+	/* exact for integers when this one fits 64 bits; else computed with doubles */
 	if (!pb_json_double(j, &d) || d <= 0)
 		wrong_type(c, at, "a number above 0");
 	else

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 
+#define FIRST_STEPS    8    /* at each start: enough for most patterns, and long texts stay cheap */
 #define STEPS_PER_WORK 64   /* regular-expression steps for one unit of work */
 #define REGEX_HEAP_KB  1024 /* of one match */
 #define HASH_DEPTH     128
@@ -152,8 +153,9 @@ static bool is_multiple(const struct pb_json *j, const struct pb_json *of)
 	int64_t a, b;
 	double x, y, q;
 
-	if (pb_json_i64(j, &a) && pb_json_i64(of, &b))
-		return b == -1 || a % b == 0;
+	/* by digits what is over 64 bits: a double would not know the last ones */
+	if (pb_json_i64(of, &b))
+		return pb_json_i64(j, &a) ? b == -1 || a % b == 0 : pb_json_is_multiple(j, b);
 	if (!pb_json_double(j, &x) || !pb_json_double(of, &y))
 		return false;
 	q = x / y;
@@ -225,10 +227,10 @@ static bool regex_matches(struct run *r, const struct schema_regex *x, const cha
 {
 	size_t starts = x->anchored ? 1 : n + 1;
 
-	for (uint32_t limit = STEPS_PER_WORK; limit <= SCHEMA_MAX_MATCH_STEPS; limit *= 8) {
+	for (uint32_t limit = FIRST_STEPS; limit <= SCHEMA_MAX_MATCH_STEPS; limit *= 8) {
 		int rc;
 
-		if (!pay(r, path, 1 + n / STEPS_PER_WORK + starts * (limit / STEPS_PER_WORK)) ||
+		if (!pay(r, path, 1 + n / STEPS_PER_WORK + starts * limit / STEPS_PER_WORK) ||
 		    !regex_ready(r))
 			return false;
 		(void)pcre2_set_match_limit(r->limits, limit); /* always 0 */

@@ -39,6 +39,12 @@ static const struct expr_case paths[] = {
 	{"(items)[0].qty", "2"},
 	{"[1, 2, 3][1]", "2"},
 	{"{a: {b: 7}}.a.b", "7"},
+	/* the operator that failed, not the first of its chain */
+	{"1 + 2 - t", "!expr.type@6"},
+	{"1 + n * 2 * t + 1", "!expr.type@10"},
+	{"1 + (n - t) - 1", "!expr.type@7"},
+	{"1 - 1 + 9 / 0", "!expr.division_by_zero@10"},
+	{"1 == 1 == (t < 1)", "!expr.type@13"},
 	{"trigger.body[\"constructor\"]", "\"field\""},
 	{"trigger . body . n", "5"},
 	{"trigger\xc2\xa0.body.n", "5"},

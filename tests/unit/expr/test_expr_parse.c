@@ -65,6 +65,15 @@ static const struct expr_case faults[] = {
 	{"a'b'", "!expr.syntax"},
 };
 
+/* Ordinary names of fields, though words of other languages. */
+static const struct expr_case words[] = {
+	{"class", "null"},    {"new", "null"},
+	{"for", "null"},      {"do", "null"},
+	{"return", "null"},   {"import", "null"},
+	{"export.x", "null"}, {"delete", "null"},
+	{"switch", "null"},   {"[1].map(new => new + 1)", "[2]"},
+};
+
 static const struct expr_case attacks[] = {
 	/* E01 */
 	{"this.constructor.constructor('return process')()", "!expr.syntax@0"},
@@ -109,6 +118,7 @@ static const struct expr_case attacks[] = {
 	{"../x", "!expr.syntax@0"},
 };
 
+EXPR_TABLE_TEST(parse__words_of_other_languages, words)
 EXPR_TABLE_TEST(parse__reports_faults, faults)
 EXPR_TABLE_TEST(parse__refuses_attacks, attacks)
 
@@ -210,6 +220,7 @@ int main(void)
 {
 	TCase *tc = tcase_create("parse");
 
+	tcase_add_loop_test(tc, parse__words_of_other_languages, 0, PB_ARRAY_LEN(words));
 	tcase_add_loop_test(tc, parse__reports_faults, 0, PB_ARRAY_LEN(faults));
 	tcase_add_loop_test(tc, parse__refuses_attacks, 0, PB_ARRAY_LEN(attacks));
 	tcase_add_loop_test(tc, parse__bounds_depth, 0, PB_ARRAY_LEN(nests));

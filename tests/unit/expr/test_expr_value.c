@@ -106,6 +106,93 @@ START_TEST(measure__sees_through_sharing)
 }
 END_TEST
 
+/* What a number was read from goes on behind it; as a string it must end. */
+START_TEST(string__of_a_number_is_terminated)
+{
+	const struct pb_json number = {.type = PB_JSON_NUMBER, .len = 4, .s = "12.50,\"b\":1"};
+	auto_world w;
+	struct pb_json v;
+
+	world_init(&w);
+	ck_assert(expr_to_string(&w.ev, &number, &v));
+	ck_assert_int_eq(v.type, PB_JSON_STRING);
+	ck_assert_uint_eq(v.len, 4);
+	ck_assert_str_eq(v.s, "12.5");
+}
+END_TEST
+
+/* The same through the functions: keys and texts made of the body's numbers. */
+START_TEST(string__of_functions_is_terminated)
+{
+	static const char *const texts[] = {
+		"to_text(n)",
+		"[1].group_by(x => n).keys()[0]",
+		"from_entries([[n, 1]]).keys()[0]",
+		"set({}, n, 1).keys()[0]",
+	};
+	const struct pb_json_member body = {
+		.key = "n",
+		.key_len = 1,
+		.value = {.type = PB_JSON_NUMBER, .len = 4, .s = "12.50,\"b\":1"}};
+	const struct pb_json_member trigger = {
+		.key = "body", .key_len = 4, .value = expr_object_json(&body, 1)};
+	const struct pb_json t = expr_object_json(&trigger, 1), *v;
+	const struct expr_scope scope = {.trigger = &t};
+	const struct expr_program *prog;
+	auto_world w;
+
+	world_init(&w);
+	ck_assert_int_eq(expr_program_compile(&w.out, texts[_i], strlen(texts[_i]), &prog, &w.err),
+			 PB_OK);
+	ck_assert_int_eq(expr_program_eval(prog, &scope, &w.out, &w.budget, &v, &w.err), PB_OK);
+	ck_assert_str_eq(v->s, "12.5");
+}
+END_TEST
+
+/* The budget is of written bytes: never less than what is written. */
+static const struct {
+	const char *text;
+	size_t more; /* at most so many too many */
+} written[] = {
+	{"{\"a\\u0001\\n\":\"\\u0000\\u001f\\u007f\\\"\\\\\\/\\b\\t\\n\\u000b\\f\\r\"}", 1},
+	{"[0,9,-9,10,-10,9223372036854775807,-9223372036854775808]", 1},
+	{"[1.50,-1e400,12345678901234567890]", 1},
+	{"[null,true,false,{},[]]", 4},
+	{"\"\xd1\x8f\"", 0},
+};
+
+START_TEST(measure__counts_what_is_written)
+{
+	auto_world w;
+	pb_auto_buf b = PB_BUF_INIT;
+	const struct pb_json *v;
+	size_t bytes = 0;
+
+	world_init(&w);
+	v = expr_test_json(&w.out, written[_i].text);
+	ck_assert(pb_json_write(&b, v));
+	ck_assert(expr_measure(&w.ev, v, 0, 100000, &bytes));
+	ck_assert_uint_ge(bytes, b.len);
+	ck_assert_uint_le(bytes, b.len + written[_i].more);
+	bytes = 0;
+	ck_assert(!expr_measure(&w.ev, v, 0, b.len - 1, &bytes));
+}
+END_TEST
+
+START_TEST(measure__knows_the_longest_double)
+{
+	const struct pb_json v = {.type = PB_JSON_REAL, .d = -2.2250738585072014e-308};
+	auto_world w;
+	pb_auto_buf b = PB_BUF_INIT;
+	size_t bytes = 0;
+
+	world_init(&w);
+	ck_assert(pb_json_write(&b, &v));
+	ck_assert(expr_measure(&w.ev, &v, 0, 100, &bytes));
+	ck_assert_uint_ge(bytes, b.len);
+}
+END_TEST
+
 START_TEST(charge__never_wraps)
 {
 	auto_world w;
@@ -127,6 +214,10 @@ int main(void)
 	tcase_add_test(tc, list__ends_with_the_memory);
 	tcase_add_test(tc, alloc__refuses_absurd_sizes);
 	tcase_add_test(tc, measure__sees_through_sharing);
+	tcase_add_test(tc, string__of_a_number_is_terminated);
+	tcase_add_loop_test(tc, string__of_functions_is_terminated, 0, 4);
+	tcase_add_loop_test(tc, measure__counts_what_is_written, 0, PB_ARRAY_LEN(written));
+	tcase_add_test(tc, measure__knows_the_longest_double);
 	tcase_add_test(tc, charge__never_wraps);
 	return expr_test_main("expr_value", tc);
 }

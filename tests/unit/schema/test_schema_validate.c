@@ -217,6 +217,15 @@ static const struct {
 	{"{\"format\":\"uuid\"}", "5", true},
 	{"{\"multipleOf\":3}", "9223372036854775806", true},
 	{"{\"multipleOf\":3}", "9223372036854775807", false},
+	{"{\"multipleOf\":3}", "9223372036854775808", false},
+	{"{\"multipleOf\":3}", "9223372036854775809", true},
+	{"{\"multipleOf\":7}", "-70000000000000000000000000000000000000007", true},
+	{"{\"multipleOf\":7}", "-70000000000000000000000000000000000000008", false},
+	{"{\"multipleOf\":1024}", "1e400", true},
+	{"{\"multipleOf\":3}", "1e400", false},
+	{"{\"multipleOf\":9223372036854775807}", "92233720368547758070", true},
+	{"{\"multipleOf\":9223372036854775807}", "92233720368547758071", false},
+	{"{\"multipleOf\":2}", "1e-400", false},
 	{"{\"multipleOf\":0.01}", "19.99", true},
 	{"{\"multipleOf\":0.01}", "19.999", false},
 	{"{\"multipleOf\":0.5}", "1e308", true},
@@ -333,6 +342,21 @@ START_TEST(price__exponential_schemas_end)
 }
 END_TEST
 
+/* A few patterns on one long text: what they may cost is not what they do cost. */
+START_TEST(price__long_texts_and_plain_patterns_are_cheap)
+{
+	pb_autoptr(schema) s = must_compile(must_read(
+		"{\"allOf\":[{\"pattern\":\"b$\"},{\"pattern\":\"[b-d]\"},{\"pattern\":\"ab\"}]}"));
+	pb_auto_buf b = PB_BUF_INIT;
+
+	(void)pb_buf_addc(&b, '"');
+	for (int i = 0; i < 500000; i++)
+		(void)pb_buf_addc(&b, 'a');
+	(void)pb_buf_adds(&b, "b\"");
+	ck_assert(schema_validate(s, must_read(pb_buf_str(&b)), NULL, "x.y", NULL));
+}
+END_TEST
+
 START_TEST(price__hostile_patterns_end)
 {
 	pb_auto_buf b = PB_BUF_INIT;
@@ -409,6 +433,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, validate__names_place_and_reason);
 	tcase_add_test(tc, price__cycles_of_refs_end);
 	tcase_add_test(tc, price__exponential_schemas_end);
+	tcase_add_test(tc, price__long_texts_and_plain_patterns_are_cheap);
 	tcase_add_test(tc, price__hostile_patterns_end);
 	tcase_add_test(tc, price__equal_hashes_end);
 	tcase_add_test(tc, price__large_honest_input_is_fine);
