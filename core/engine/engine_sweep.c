@@ -77,12 +77,12 @@ static bool is_stopping(struct engine *e)
 }
 
 /* One bite; *ret_n rows of it. */
-static bool sweep_bite(struct sweeper *s, bool queued, int *ret_n)
+static bool sweep_bite(struct sweeper *s, enum model_execution_status status, int *ret_n)
 {
 	struct engine *e = s->engine;
 	struct pb_err err = PB_ERR_INIT;
 
-	if (store_sweep(e->cfg.engine_pool, SWEEP_LIMIT, queued, e->cfg.redispatch_after_us,
+	if (store_sweep(e->cfg.engine_pool, SWEEP_LIMIT, status, e->cfg.redispatch_after_us,
 			s->rows, ret_n, &err) != PB_OK) {
 		pb_log(PB_LOG_WARN, "sweep failed, retrying", PB_KV_STR("error.code", err.code));
 		return false;
@@ -96,12 +96,12 @@ static bool sweep_bite(struct sweeper *s, bool queued, int *ret_n)
 }
 
 /* False when there may be more. However much is due, the sweeper comes back to its other work. */
-static bool sweep(struct sweeper *s, bool queued)
+static bool sweep(struct sweeper *s, enum model_execution_status status)
 {
 	int n = SWEEP_LIMIT;
 
 	for (int bite = 0; bite < BITES_MAX && n == SWEEP_LIMIT; bite++) {
-		if (is_stopping(s->engine) || !sweep_bite(s, queued, &n))
+		if (is_stopping(s->engine) || !sweep_bite(s, status, &n))
 			return true;
 	}
 	return n < SWEEP_LIMIT;
@@ -180,8 +180,9 @@ void *engine_sweep_main(void *arg)
 			continue;
 		if (pb_mono_us() >= s->upkeep_at_us)
 			upkeep(s);
-		(void)sweep(s, false); /* the rest with the next tick */
-		if (want_queued(s, pb_mono_us()) && !sweep(s, true))
+		(void)sweep(s, MODEL_EXECUTION_RUNNING); /* the rest with the next tick */
+		(void)sweep(s, MODEL_EXECUTION_WAITING);
+		if (want_queued(s, pb_mono_us()) && !sweep(s, MODEL_EXECUTION_QUEUED))
 			s->loss_hint = true; /* goes on there */
 	} while (!pause_or_stop(s->engine));
 	return NULL;

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "model/status.h"
 #include "pg/pg_pool.h"
 
 struct store_swept {
@@ -18,14 +19,14 @@ struct store_swept {
 };
 
 /*
- * Takes up to @limit due rows: with @queued those that nobody has claimed yet -> next dispatch number; else running
- * with a lease that ran out -> queued (one more recovery, one more strike) and waiting -> queued. The next look at them
- * is @redispatch_after_us later. Cost depends on the due rows alone.
+ * Takes up to @limit due rows of one live @status: queued (nobody has claimed it yet) -> next dispatch number; running
+ * with a lease that ran out -> queued (one more recovery, one more strike); waiting -> queued. The next look at them is
+ * @redispatch_after_us later. Cost depends on the due rows alone.
  * Owner:   @ret has room for @limit; *ret_n says how many were set.
  * Errors:  database.*
  * Threads: [any-thread]; @pool is the engine's
  */
-enum pb_status store_sweep(struct pg_pool *pool, int limit, bool queued,
+enum pb_status store_sweep(struct pg_pool *pool, int limit, enum model_execution_status status,
 			   int64_t redispatch_after_us, struct store_swept *ret, int *ret_n,
 			   struct pb_err *err) pb_must_check;
 

@@ -416,6 +416,15 @@ START_TEST(finish__moves_to_history)
 }
 END_TEST
 
+static int sweep(enum model_execution_status status, struct store_swept *ret)
+{
+	struct pb_err err = PB_ERR_INIT;
+	int n = -1;
+
+	ck_assert_int_eq(store_sweep(engine, 10, status, 60 * SEC, ret, &n, &err), PB_OK);
+	return n;
+}
+
 START_TEST(sweep__takes_only_what_is_due)
 {
 	struct store_lease running = claimed(accepted("r"));
@@ -428,24 +437,21 @@ START_TEST(sweep__takes_only_what_is_due)
 	struct store_swept swept[10];
 	struct pb_err err = PB_ERR_INIT;
 	int64_t counts[8];
-	int n = 0, recovered = 0;
+	int recovered = 0;
 
 	ck_assert_int_eq(sync_checkpoint(writer, &c, &w), PG_APPLIED);
-	ck_assert_int_eq(store_sweep(engine, 10, false, 60 * SEC, swept, &n, &err), PB_OK);
-	ck_assert_int_eq(n, 1);
+	ck_assert_int_eq(sweep(MODEL_EXECUTION_WAITING, swept), 1);
 	ck_assert(pb_uuid_eq(swept[0].id, timer.id));
 	ck_assert_int_eq(swept[0].dispatch, 2);
-	ck_assert_int_eq(store_sweep(engine, 10, true, 60 * SEC, swept, &n, &err), PB_OK);
-	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(sweep(MODEL_EXECUTION_QUEUED, swept), 0);
+	ck_assert_int_eq(sweep(MODEL_EXECUTION_RUNNING, swept), 0);
 
 	(void)sql("UPDATE execution SET due_at = now() WHERE convert_from(trigger_data, 'UTF8') IN "
 		  "('r', 'q')"
 		  " RETURNING 1::int8");
-	ck_assert_int_eq(store_sweep(engine, 10, false, 60 * SEC, swept, &n, &err), PB_OK);
-	ck_assert_int_eq(n, 1);
+	ck_assert_int_eq(sweep(MODEL_EXECUTION_RUNNING, swept), 1);
 	recovered += swept[0].recovered;
-	ck_assert_int_eq(store_sweep(engine, 10, true, 60 * SEC, swept, &n, &err), PB_OK);
-	ck_assert_int_eq(n, 1);
+	ck_assert_int_eq(sweep(MODEL_EXECUTION_QUEUED, swept), 1);
 	recovered += swept[0].recovered;
 	ck_assert_int_eq(recovered, 1);
 	/* the zombie is fenced */
