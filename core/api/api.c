@@ -98,18 +98,36 @@ static void name_actor(struct http_req *req, const struct auth_actor *actor)
 			   tenant_role_name(actor->role));
 }
 
-bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us)
+static void take_miss(struct api *api, struct http_req *req, int64_t max, int64_t cost,
+		      struct limits_result *ret)
 {
-	int64_t max = api->cfg.config->miss_rate_per_minute;
 	char key[80];
 
 	(void)pb_str_printf(key, sizeof(key), "miss:%s", http_req_remote_ip(req));
-	return limits_take(api->cfg.limits, key, max, PB_USEC_PER_MIN, NULL, ret_retry_us);
+	limits_take_n(api->cfg.limits, pb_slice_str(key), max, PB_USEC_PER_MIN, cost, ret);
+}
+
+/* Only what was not found is counted, so it is asked first whether one more would fit. */
+bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us)
+{
+	struct limits_result res;
+
+	take_miss(api, req, PB_MAX(api->cfg.config->miss_rate_per_minute - 1, INT64_C(0)), 0, &res);
+	*ret_retry_us = res.retry_after_us;
+	return res.allowed;
+}
+
+void api_looked_up_in_vain(struct api *api, struct http_req *req)
+{
+	struct limits_result res;
+
+	take_miss(api, req, api->cfg.config->miss_rate_per_minute, 1, &res);
 }
 
 struct look_up {
 	struct api *api;
 	struct http_req *req;
+	bool asked;
 	int64_t retry_us;
 };
 
@@ -117,6 +135,7 @@ static bool may_look_up(void *arg)
 {
 	struct look_up *l = arg;
 
+	l->asked = true;
 	return api_may_look_up(l->api, l->req, &l->retry_us);
 }
 
@@ -154,6 +173,8 @@ static bool authenticate(struct api *api, struct http_req *req, struct auth_acto
 		*ret = actor;
 		return true;
 	}
+	if (look_up.asked && err.status == PB_E_UNAUTHENTICATED)
+		api_looked_up_in_vain(api, req);
 	refuse(req, &err, look_up.retry_us);
 	return false;
 }

@@ -36,13 +36,15 @@ static bool find_hook(struct api *api, struct http_req *req, struct store_hook *
 	uint8_t hash[CRYPTO_HASH_BYTES];
 	struct pb_err err = PB_ERR_INIT;
 	int64_t retry_us;
+	bool known;
 
 	hook_token_hash(api->cfg.hook_subkey, token.p, token.len, hash);
 	if (!hook_token_wellformed(token.p, token.len)) {
 		not_found(req);
 		return false;
 	}
-	if (!api_hooks_has(api->hooks, hash) && !api_may_look_up(api, req, &retry_us)) {
+	known = api_hooks_has(api->hooks, hash);
+	if (!known && !api_may_look_up(api, req, &retry_us)) {
 		http_reply_retry(req, PB_E_LIMIT, "limits.exceeded",
 				 "too many addresses that had to be looked up", retry_us);
 		return false;
@@ -51,6 +53,8 @@ static bool find_hook(struct api *api, struct http_req *req, struct store_hook *
 	case PB_OK:
 		return true;
 	case PB_E_NOT_FOUND:
+		if (!known)
+			api_looked_up_in_vain(api, req);
 		not_found(req);
 		return false;
 	default:

@@ -91,6 +91,8 @@ void api_tell_changed(struct api *api, const char *kind, struct pb_uuid id);
  * *ret_retry_us: when one more may be tried.
  */
 bool api_may_look_up(struct api *api, struct http_req *req, int64_t *ret_retry_us);
+/* It was not there. What is found costs nothing: a busy address with good keys and new hooks is no guesser. */
+void api_looked_up_in_vain(struct api *api, struct http_req *req);
 
 /* Logs what is internal, hides it, and answers. */
 void api_fail(struct http_req *req, const struct pb_err *err);

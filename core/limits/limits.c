@@ -149,7 +149,7 @@ static void count(struct limits *l, const struct limits_result *r)
 void limits_take_n(struct limits *l, struct pb_slice key, int64_t max, int64_t window_us,
 		   int64_t cost, struct limits_result *ret)
 {
-	PB_ASSERT(window_us >= PB_USEC_PER_MSEC && max >= 0 && cost > 0 && key.len > 0);
+	PB_ASSERT(window_us >= PB_USEC_PER_MSEC && max >= 0 && cost >= 0 && key.len > 0);
 	if (!l->cache || take_shared(l, key, max, window_us, cost, ret, NULL) != PB_OK)
 		take_local(l, key, max, window_us, cost, ret);
 	count(l, ret);

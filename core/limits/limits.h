@@ -37,7 +37,7 @@ struct limits_result {
 };
 
 /*
- * Takes @cost from the allowance @max per @window_us of @key.
+ * Takes @cost from the allowance @max per @window_us of @key; 0 asks only whether it is not overdrawn.
  * @key:    "scope:id", any bytes (hashed when long); it never shows in logs.
  * Errors:  none: a bad window or max is a bug. max 0 refuses all.
  * Threads: [any-thread], at most the cache's budget.

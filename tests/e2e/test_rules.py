@@ -140,6 +140,10 @@ class Misses(harness.HostCase):
         wf = self.workflow(SET)
         key = self.client.post("api-keys", {"name": "gone", "role": "viewer"}).data
         harness.wait_for("the hook to be in memory", lambda: self.admin.get("status").data["hooks"] >= 1)
+        # what is found costs nothing, however new: a busy address is no guesser
+        for _ in range(30):
+            fresh = self.client.post("api-keys", {"name": "fresh", "role": "viewer"}).data["key"]
+            self.assertEqual(self.client.get("workflows", token=fresh).status, 200)
         bad = {"X-Forwarded-For": "203.0.113.7"}
         for i in range(40):
             x = self.client.raw("POST", "/hooks/" + base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("="), b"{}", bad)
