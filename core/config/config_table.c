@@ -171,8 +171,8 @@ static const struct config_setting table[] = {
 	S_INT(api_rate_per_minute, "600", 1, 10000000, "API requests of one key."),
 	S_INT(hook_rate_per_minute, "60000", 1, 100000000, "Webhook calls of one tenant."),
 	S_INT(miss_rate_per_minute, "600", 1, 10000000,
-	      "API keys and hook tokens of one client address that have to be looked up in the "
-	      "database."),
+	      "API keys and hook tokens that do not exist, from one client address, before no more "
+	      "are looked up."),
 };
 
 const struct config_setting *config_settings(size_t *ret_n)

@@ -141,8 +141,10 @@ class Misses(harness.HostCase):
         key = self.client.post("api-keys", {"name": "gone", "role": "viewer"}).data
         harness.wait_for("the hook to be in memory", lambda: self.admin.get("status").data["hooks"] >= 1)
         # what is found costs nothing, however new: a busy address is no guesser
-        for _ in range(30):
-            fresh = self.client.post("api-keys", {"name": "fresh", "role": "viewer"}).data["key"]
+        for i in range(30):
+            made = self.client.post("api-keys", {"name": f"fresh {i}", "role": "viewer"})
+            self.assertEqual(made.status, 201, made)
+            fresh = made.data["key"]
             self.assertEqual(self.client.get("workflows", token=fresh).status, 200)
         bad = {"X-Forwarded-For": "203.0.113.7"}
         for i in range(40):
