@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/net.h"
 #include "base/parse.h"
 #include "base/base.h"
 
@@ -34,20 +35,9 @@ bool config_shape_listen(const char *s)
 
 bool config_shape_cidr(const char *s)
 {
-	char host[INET6_ADDRSTRLEN];
-	const char *slash = strchr(s, '/');
-	size_t n = slash ? (size_t)(slash - s) : strlen(s);
-	struct in6_addr a;
-	int64_t bits;
-	bool v6 = memchr(s, ':', n) != NULL;
+	struct pb_net net;
 
-	if (n >= sizeof host)
-		return false;
-	memcpy(host, s, n);
-	host[n] = '\0';
-	if (inet_pton(v6 ? AF_INET6 : AF_INET, host, &a) != 1)
-		return false;
-	return !slash || pb_parse_i64(slash + 1, strlen(slash + 1), 0, v6 ? 128 : 32, &bits);
+	return pb_net_parse(s, &net);
 }
 
 bool config_shape_ports(const char *s)

@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include "base/net.h"
 #include "base/parse.h"
 #include "base/base.h"
 
@@ -17,20 +18,14 @@
 #define NETS_MAX        256
 #define OWN_MAX         256
 
-/* All networks are 128 bits; IPv4 is kept as ::ffff:a.b.c.d with its prefix + 96. */
-struct net {
-	uint8_t addr[16];
-	uint8_t prefix;
-};
-
 struct port_range {
 	uint16_t first, last;
 };
 
 struct egress_policy {
-	struct net *allow;
+	struct pb_net *allow;
 	size_t n_allow;
-	struct net own[OWN_MAX];
+	struct pb_net own[OWN_MAX];
 	size_t n_own;
 	struct port_range ports[PORT_RANGES_MAX];
 	size_t n_ports;
@@ -43,68 +38,12 @@ static const char *const blocked_text[] = {
 	"100::/64",      "2001:db8::/32",   "64:ff9b:1::/48", "fc00::/7",       "fe80::/10",
 	"fec0::/10",     "ff00::/8",
 };
-static struct net blocked[PB_ARRAY_LEN(blocked_text)];
-
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-static void net_from_v4(const uint8_t v4[4], uint8_t out[16])
-{
-	memcpy(out, mapped_prefix, 12);
-	memcpy(out + 12, v4, 4);
-}
-
-static bool address_parse(const char *s, uint8_t out[16], bool *ret_v4)
-{
-	uint8_t v4[4];
-
-	*ret_v4 = inet_pton(AF_INET, s, v4) == 1;
-	if (*ret_v4)
-		net_from_v4(v4, out);
-	return *ret_v4 || inet_pton(AF_INET6, s, out) == 1;
-}
-
-static bool net_parse(const char *s, struct net *ret)
-{
-	const char *slash = strchr(s, '/');
-	char host[INET6_ADDRSTRLEN];
-	size_t n = slash ? (size_t)(slash - s) : strlen(s);
-	int64_t prefix;
-	bool v4;
-
-	if (n >= sizeof(host))
-		return false;
-	memcpy(host, s, n);
-	host[n] = 0;
-	if (!address_parse(host, ret->addr, &v4))
-		return false;
-	prefix = v4 ? 32 : 128;
-	if (slash && !pb_parse_i64(slash + 1, strlen(slash + 1), 0, prefix, &prefix))
-		return false;
-	ret->prefix = (uint8_t)(prefix + (v4 ? 96 : 0));
-	return true;
-}
-
-static bool net_has(const struct net *net, const uint8_t addr[16])
-{
-	size_t whole = net->prefix / 8, rest = net->prefix % 8;
-	uint8_t mask = (uint8_t)(0xff00 >> rest);
-
-	return memcmp(net->addr, addr, whole) == 0 &&
-	       (rest == 0 || ((net->addr[whole] ^ addr[whole]) & mask) == 0);
-}
-
-static bool nets_have(const struct net *nets, size_t n, const uint8_t addr[16])
-{
-	for (size_t i = 0; i < n; i++)
-		if (net_has(&nets[i], addr))
-			return true;
-	return false;
-}
+static struct pb_net blocked[PB_ARRAY_LEN(blocked_text)];
 
 static void blocked_init(void)
 {
 	for (size_t i = 0; i < PB_ARRAY_LEN(blocked_text); i++) {
-		bool ok = net_parse(blocked_text[i], &blocked[i]);
+		bool ok = pb_net_parse(blocked_text[i], &blocked[i]);
 
 		PB_ASSERT(ok);
 	}
@@ -115,7 +54,7 @@ static bool embedded_v4(const uint8_t addr[16], uint8_t v4[4])
 {
 	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
 
-	if (memcmp(addr, mapped_prefix, 12) == 0 || memcmp(addr, nat64, 12) == 0) {
+	if (memcmp(addr, pb_mapped_prefix, 12) == 0 || memcmp(addr, nat64, 12) == 0) {
 		memcpy(v4, addr + 12, 4);
 		return true;
 	}
@@ -142,24 +81,25 @@ static bool is_blocked(const struct egress_policy *p, const uint8_t addr[16])
 {
 	uint8_t v4[4], inner[16];
 
-	if (nets_have(blocked, PB_ARRAY_LEN(blocked), addr) || nets_have(p->own, p->n_own, addr))
+	if (pb_nets_have(blocked, PB_ARRAY_LEN(blocked), addr) ||
+	    pb_nets_have(p->own, p->n_own, addr))
 		return true;
 	if (embedded_v4(addr, v4)) {
-		net_from_v4(v4, inner);
-		if (nets_have(blocked, PB_ARRAY_LEN(blocked), inner) ||
-		    nets_have(p->own, p->n_own, inner))
+		pb_address_from_v4(v4, inner);
+		if (pb_nets_have(blocked, PB_ARRAY_LEN(blocked), inner) ||
+		    pb_nets_have(p->own, p->n_own, inner))
 			return true;
 	}
 	if (teredo_server(addr, v4)) {
-		net_from_v4(v4, inner);
-		return nets_have(blocked, PB_ARRAY_LEN(blocked), inner);
+		pb_address_from_v4(v4, inner);
+		return pb_nets_have(blocked, PB_ARRAY_LEN(blocked), inner);
 	}
 	return false;
 }
 
 static enum egress_verdict judge(const struct egress_policy *p, const uint8_t addr[16])
 {
-	if (nets_have(p->allow, p->n_allow, addr))
+	if (pb_nets_have(p->allow, p->n_allow, addr))
 		return EGRESS_ALLOWED;
 	return is_blocked(p, addr) ? EGRESS_BLOCKED : EGRESS_PUBLIC;
 }
@@ -170,7 +110,7 @@ static bool sockaddr_bytes(const struct sockaddr *sa, size_t sa_bytes, uint8_t o
 		struct sockaddr_in in;
 
 		memcpy(&in, sa, sizeof(in));
-		net_from_v4((const uint8_t *)&in.sin_addr, out);
+		pb_address_from_v4((const uint8_t *)&in.sin_addr, out);
 		return true;
 	}
 	if (sa->sa_family == AF_INET6 && sa_bytes >= sizeof(struct sockaddr_in6)) {
@@ -191,7 +131,7 @@ static void own_addresses(struct egress_policy *p)
 	if (getifaddrs(&list))
 		return; /* ignoring: the private ranges are blocked anyway */
 	for (const struct ifaddrs *i = list; i && p->n_own < OWN_MAX; i = i->ifa_next) {
-		struct net *own = &p->own[p->n_own];
+		struct pb_net *own = &p->own[p->n_own];
 
 		if (!i->ifa_addr)
 			continue;
@@ -211,7 +151,7 @@ static enum pb_status allow_set(struct egress_policy *p, const char *const *allo
 				  NETS_MAX);
 	p->allow = pb_xcalloc(n + 1, sizeof(*p->allow));
 	for (size_t i = 0; i < n; i++)
-		if (!net_parse(allow[i], &p->allow[i]))
+		if (!pb_net_parse(allow[i], &p->allow[i]))
 			return pb_err_set(err, PB_E_INVALID, "egress.config",
 					  "\"%.60s\" is not a network like 10.1.0.0/16", allow[i]);
 	p->n_allow = n;
@@ -294,7 +234,7 @@ enum egress_verdict egress_policy_text(const struct egress_policy *p, const char
 	uint8_t addr[16];
 	bool v4;
 
-	return address_parse(address, addr, &v4) ? judge(p, addr) : EGRESS_BLOCKED;
+	return pb_address_parse(address, addr, &v4) ? judge(p, addr) : EGRESS_BLOCKED;
 }
 
 bool egress_policy_port(const struct egress_policy *p, uint16_t port)

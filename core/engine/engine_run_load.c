@@ -232,8 +232,8 @@ static bool keep_step(struct engine_run *r, uint16_t i, const struct store_step 
 		engine_core_restore_step(&r->core, i, &row);
 		return true;
 	}
-	if (!is_kept(
-		    &row)) /* else: a finished call that is wanted again is a new call with a new key */
+	/* but a finished call that is wanted again is a new call, with a new key */
+	if (!is_kept(&row))
 		fill_key(&r->steps[i], old);
 	return wanted || row.status != MODEL_STEP_SKIPPED;
 }

@@ -5,7 +5,6 @@
  */
 #include "http/http_priv.h"
 
-#include <arpa/inet.h>
 #include <civetweb.h>
 
 #include "base/clock.h"
@@ -166,9 +165,10 @@ static enum pb_status read_head(struct http_req *r, struct pb_err *err)
 
 static bool ip_ok(const char *ip)
 {
-	unsigned char a[16];
+	uint8_t addr[PB_ADDRESS_BYTES];
+	bool v4;
 
-	return inet_pton(AF_INET, ip, a) == 1 || inet_pton(AF_INET6, ip, a) == 1;
+	return pb_address_parse(ip, addr, &v4);
 }
 
 /* The last address in the list that is not one of our proxies is the client. */

@@ -3,21 +3,12 @@
 #ifndef PB_HTTP_HTTP_NET_H
 #define PB_HTTP_HTTP_NET_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/macro.h"
+#include "base/net.h"
 
 #define HTTP_NETS_MAX 64
 
-/* IPv4 is kept as ::ffff:a.b.c.d with its prefix + 96. */
-struct http_net {
-	uint8_t addr[16];
-	uint8_t prefix;
-};
-
 struct http_nets {
-	struct http_net items[HTTP_NETS_MAX];
+	struct pb_net items[HTTP_NETS_MAX];
 	size_t n;
 };
 

@@ -6,48 +6,16 @@
 #include "support/check_main.h"
 #include "base/base.h"
 
-static const struct {
-	const char *net, *ip;
-	bool in;
-} nets[] = {
-	{"10.0.0.0/8", "10.255.0.1", true},
-	{"10.0.0.0/8", "11.0.0.1", false},
-	{"172.16.0.0/12", "172.31.255.255", true},
-	{"172.16.0.0/12", "172.32.0.0", false},
-	{"192.0.2.1", "192.0.2.1", true},
-	{"192.0.2.1", "192.0.2.2", false},
-	{"0.0.0.0/0", "203.0.113.9", true},
-	{"0.0.0.0/0", "2001:db8::1", false},
-	{"fd00::/8", "fdab::1", true},
-	{"fd00::/8", "fe00::1", false},
-	{"2001:db8::1", "2001:0db8:0:0::1", true},
-	{"127.0.0.0/8", "::ffff:127.0.0.1", true},
-	{"127.0.0.0/8", "", false},
-	{"127.0.0.0/8", "nobody", false},
-};
-
-START_TEST(net__holds_its_addresses)
+START_TEST(nets__hold_what_one_of_them_has)
 {
-	const char *const list[] = {"198.51.100.7", nets[_i].net, NULL};
 	struct http_nets got;
 
-	ck_assert(http_nets_parse(list, &got));
+	ck_assert(http_nets_parse((const char *const[]){"198.51.100.7", "10.0.0.0/8", NULL}, &got));
 	ck_assert_uint_eq(got.n, 2);
-	ck_assert_int_eq(http_nets_hold(&got, nets[_i].ip), nets[_i].in);
-}
-END_TEST
-
-START_TEST(net__wrong_ones_are_refused)
-{
-	static const char *const bad[] = {"",       "10.0.0.0/33", "10.0.0.0/",
-					  "::/129", "x",           "10.0.0.0/8x"};
-	struct http_nets got;
-
-	ck_assert(http_nets_parse(NULL, &got));
-	ck_assert(!http_nets_hold(&got, "127.0.0.1"));
-	for (size_t i = 0; i < PB_ARRAY_LEN(bad); i++)
-		ck_assert_msg(!http_nets_parse((const char *const[]){bad[i], NULL}, &got), "%s",
-			      bad[i]);
+	ck_assert(http_nets_hold(&got, "198.51.100.7") && http_nets_hold(&got, "10.1.2.3"));
+	ck_assert(!http_nets_hold(&got, "198.51.100.8") && !http_nets_hold(&got, "nobody"));
+	ck_assert(!http_nets_parse((const char *const[]){"10.0.0.0/8", "x", NULL}, &got));
+	ck_assert(http_nets_parse(NULL, &got) && !http_nets_hold(&got, "127.0.0.1"));
 }
 END_TEST
 
@@ -83,8 +51,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("net");
 
 	tcase_set_timeout(t, 20);
-	tcase_add_loop_test(t, net__holds_its_addresses, 0, PB_ARRAY_LEN(nets));
-	tcase_add_test(t, net__wrong_ones_are_refused);
+	tcase_add_test(t, nets__hold_what_one_of_them_has);
 	tcase_add_test(t, server__believes_a_network);
 	suite_add_tcase(s, t);
 	return s;
