@@ -6,7 +6,6 @@
  */
 #include "egress/egress_policy.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <pthread.h>

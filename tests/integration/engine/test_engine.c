@@ -451,6 +451,18 @@ START_TEST(decision__without_an_output_is_null)
 }
 END_TEST
 
+/* It was there when the workflow was saved: an upgrade of the hosts is under way, say. */
+START_TEST(connector__that_is_not_here_is_waited_for)
+{
+	struct pb_uuid id =
+		accepted(workflow("{'id':'a','type':'action','action':'elsewhere.do'}", ""));
+
+	(void)await(id, MODEL_EXECUTION_WAITING);
+	ck_assert_int_eq(step(id, "a")->status, MODEL_STEP_WAITING);
+	ck_assert_int_eq(step(id, "a")->attempt, 0);
+}
+END_TEST
+
 /* @idem "" = none */
 static enum pb_status retry(struct pb_uuid id, const char *from, const char *idem,
 			    struct engine_accepted *ret)
@@ -656,6 +668,7 @@ static Suite *engine_suite(void)
 	tcase_add_test(tc, retry_of__keeps_what_had_succeeded);
 	tcase_add_test(tc, retry_of__does_not_call_what_is_unknown);
 	tcase_add_test(tc, retry_of__once_for_a_key);
+	tcase_add_test(tc, connector__that_is_not_here_is_waited_for);
 	tcase_add_test(tc, poison__comes_to_an_end);
 	tcase_add_test(tc, database__killed_and_back_loses_nothing);
 	tcase_add_test(tc, stop__in_the_middle_leaves_it_to_another);
