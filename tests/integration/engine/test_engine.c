@@ -463,6 +463,23 @@ START_TEST(connector__that_is_not_here_is_waited_for)
 }
 END_TEST
 
+/* Parked between two attempts while what its parameters mention comes into being: the same key, the same parameters. */
+START_TEST(retry__sends_what_the_first_attempt_has_sent)
+{
+	struct pb_uuid id = accepted(workflow(
+		"{'id':'a','type':'action','action':'odd.slow','with':{'ms':500}},"
+		"{'id':'b','type':'action','action':'odd.fail','with':{'status':5,'message':'is {{ "
+		"steps.a "
+		"== null }}'},'retry':{'max_attempts':2,'initial':'3s','max':'3s','jitter':false}}",
+		",'edges':[['trigger','a'],['trigger','b']]"));
+
+	(void)await(id, MODEL_EXECUTION_FAILED);
+	ck_assert_int_eq(step(id, "a")->status, MODEL_STEP_SUCCEEDED);
+	ck_assert_msg(step(id, "b")->attempt == 2, "%.300s", step(id, "b")->error.p);
+	ck_assert(strstr(step(id, "b")->input.p, "is true") != NULL);
+}
+END_TEST
+
 /* @idem "" = none */
 static enum pb_status retry(struct pb_uuid id, const char *from, const char *idem,
 			    struct engine_accepted *ret)
@@ -669,6 +686,7 @@ static Suite *engine_suite(void)
 	tcase_add_test(tc, retry_of__does_not_call_what_is_unknown);
 	tcase_add_test(tc, retry_of__once_for_a_key);
 	tcase_add_test(tc, connector__that_is_not_here_is_waited_for);
+	tcase_add_test(tc, retry__sends_what_the_first_attempt_has_sent);
 	tcase_add_test(tc, poison__comes_to_an_end);
 	tcase_add_test(tc, database__killed_and_back_loses_nothing);
 	tcase_add_test(tc, stop__in_the_middle_leaves_it_to_another);
