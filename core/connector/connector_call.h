@@ -55,8 +55,9 @@ struct connector_call_request {
 		       */
 	bool repeatable; /* the step says that sending twice does no harm */
 	/*
-	 * May it still leave? Asked with @done's argument right before the call goes to a runner, and before each request
-	 * goes out; it may have waited for its turn. "No" ends it with CONNECTOR_WITHHELD. NULL = always.
+	 * May it still leave? Asked with @done's argument right before the call goes to a runner, since it may have waited
+	 * for its turn ("no" ends it UNAVAILABLE with CONNECTOR_WITHHELD), and before each of its requests goes out ("no"
+	 * refuses that one as transient). NULL = always.
 	 * Threads: the connector's I/O thread; must not block.
 	 */
 	bool (*may_leave)(void *arg);

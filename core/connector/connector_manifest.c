@@ -443,23 +443,33 @@ static void check_how(struct connector_read *r, const struct pb_json *j, const c
 				     "needs either \"native\": true or a request");
 }
 
+/* Item @i of @list, whose id must be one and its own. */
+static const struct pb_json *named_item(struct connector_read *r, const struct pb_json *list,
+					size_t i, const char *at, const char **ret_here)
+{
+	const struct pb_json *j = pb_json_item(list, i);
+	const char *id;
+
+	*ret_here = pb_pointer_index(r->arena, at, i);
+	id = connector_read_str(r, j, *ret_here, "id", true, 64, is_operation_id);
+	if (id && has_id(list, i, id))
+		connector_read_fault(r, "manifest.duplicate", *ret_here, "the id is used twice");
+	return j;
+}
+
 /* Only native ones run here yet, but a wrong one is told when it is installed, not when it will run. */
 static void check_triggers(struct connector_read *r, const struct connector_manifest *m)
 {
 	static const char *const kinds[] = {"poll", "hook", NULL};
 	const struct pb_json *list;
-	const char *at;
+	const char *at, *here;
 	size_t n = array_of(r, m->json, "triggers", 128, &list, &at);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct pb_json *j = pb_json_item(list, i);
-		const char *here = pb_pointer_index(r->arena, at, i);
-		const char *id = connector_read_str(r, j, here, "id", true, 64, is_operation_id);
+		const struct pb_json *j = named_item(r, list, i, at, &here);
 		const char *kind = connector_read_choice(r, j, here, "kind", kinds);
 		const bool poll = pb_str_eq(kind, "poll");
 
-		if (id && has_id(list, i, id))
-			connector_read_fault(r, "manifest.duplicate", here, "the id is used twice");
 		/* a hook that the service's administrator enters by hand subscribes to nothing */
 		check_how(r, j, here, pb_json_get(j, poll ? "request" : "subscribe") != NULL, poll);
 	}
@@ -468,16 +478,12 @@ static void check_triggers(struct connector_read *r, const struct connector_mani
 static void check_options(struct connector_read *r, const struct connector_manifest *m)
 {
 	const struct pb_json *list;
-	const char *at;
+	const char *at, *here;
 	size_t n = array_of(r, m->json, "options", 128, &list, &at);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct pb_json *j = pb_json_item(list, i);
-		const char *here = pb_pointer_index(r->arena, at, i);
-		const char *id = connector_read_str(r, j, here, "id", true, 64, is_operation_id);
+		const struct pb_json *j = named_item(r, list, i, at, &here);
 
-		if (id && has_id(list, i, id))
-			connector_read_fault(r, "manifest.duplicate", here, "the id is used twice");
 		check_how(r, j, here, pb_json_get(j, "request") != NULL, true);
 	}
 }

@@ -252,6 +252,7 @@ struct ask {
 	int64_t timeout_us;
 	struct pb_uuid tenant; /* nil: the host's */
 	bool dry_run, repeatable;
+	bool (*may_leave)(void *arg); /* with the struct result */
 };
 
 static pb_unused void start(struct host *h, const struct ask *a, struct result *r,
@@ -275,6 +276,7 @@ static pb_unused void start(struct host *h, const struct ask *a, struct result *
 			pb_mono_us() + (a->timeout_us ? a->timeout_us : 30 * PB_USEC_PER_SEC),
 		.dry_run = a->dry_run,
 		.repeatable = a->repeatable,
+		.may_leave = a->may_leave,
 	};
 
 	if (st != PB_OK)

@@ -400,6 +400,27 @@ START_TEST(quarantine__sigkill_from_outside_never_counts)
 }
 END_TEST
 
+/* ---- calls that may no longer leave ---- */
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+START_TEST(withheld__never_reaches_a_runner)
+{
+	struct result r;
+
+	call(host, &(struct ask){.action = "odd.echo", .may_leave = never}, &r);
+	ck_assert_int_eq(r.status, CONNECTOR_UNAVAILABLE);
+	ck_assert_str_eq(r.code, CONNECTOR_WITHHELD);
+	ck_assert_int_eq(r.effect, CONNECTOR_EFFECT_NONE);
+	ck_assert(!r.charged);
+	result_done(&r);
+}
+END_TEST
+
 /* ---- kill -9 under load ---- */
 
 START_TEST(kill__under_load_loses_no_call)
@@ -497,6 +518,7 @@ int main(void)
 	tcase_add_test(tc, quarantine__of_what_hangs);
 	tcase_add_test(tc, quarantine__three_tenants_for_everybody_until_lifted);
 	tcase_add_test(tc, quarantine__sigkill_from_outside_never_counts);
+	tcase_add_test(tc, withheld__never_reaches_a_runner);
 	tcase_add_test(tc, kill__under_load_loses_no_call);
 	tcase_add_test(tc, recycle__after_its_number_of_calls);
 	tcase_add_test(tc, idle__runner_ends_and_comes_back);
