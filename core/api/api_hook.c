@@ -46,7 +46,9 @@ static bool find_hook(struct api *api, struct http_req *req, struct store_hook *
 	known = api_hooks_has(api->hooks, hash);
 	if (!known && !api_may_look_up(api, req, &retry_us)) {
 		http_reply_retry(req, PB_E_LIMIT, "limits.exceeded",
-				 "too many addresses that had to be looked up", retry_us);
+				 "too many hooks that do not exist were asked for from this "
+				 "address; wait as Retry-After says",
+				 retry_us);
 		return false;
 	}
 	switch (api_hooks_find(api->hooks, hash, ret, &err)) {

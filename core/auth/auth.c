@@ -196,7 +196,8 @@ enum pb_status auth_authenticate(struct auth *a, const struct auth_credentials *
 	e.verdict = auth_cache_get(a->cache, hash, now_us, pb_now_us(), &e.actor);
 	if (e.verdict == AUTH_UNKNOWN && cred->may_ask && !cred->may_ask(cred->arg))
 		return pb_err_set(err, PB_E_LIMIT, "limits.exceeded",
-				  "too many keys that had to be looked up");
+				  "too many keys that do not exist were tried from this address; "
+				  "wait as Retry-After says");
 	if (e.verdict == AUTH_UNKNOWN) {
 		status = ask_database(a, hash, now_us, &e, err);
 		if (status != PB_OK)
