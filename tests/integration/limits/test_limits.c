@@ -9,7 +9,8 @@
 #include "support/redis_child.h"
 #include "base/base.h"
 
-#define BOUND_US (120 * PB_USEC_PER_MSEC)
+/* A loaded machine wakes a thread late; a call without a budget would never come back. */
+#define BOUND_US PB_USEC_PER_SEC
 #define WIN      (60 * PB_USEC_PER_SEC)
 
 static struct redis_child redis;
