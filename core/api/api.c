@@ -189,7 +189,7 @@ static bool within_rate(struct api *api, struct http_req *req, const struct auth
 		return true;
 	pb_uuid_format(actor->id, id);
 	(void)pb_str_printf(key, sizeof(key), "api:%s", id);
-	limits_take_n(api->cfg.limits, pb_slice_str(key), max, PB_USEC_PER_MIN, 1, &res);
+	(void)limits_take(api->cfg.limits, pb_slice_str(key), max, PB_USEC_PER_MIN, &res);
 	http_reply_headerf(req, "RateLimit-Limit", "%lld", (long long)max);
 	http_reply_headerf(req, "RateLimit-Remaining", "%lld", (long long)res.remaining);
 	http_reply_headerf(req, "RateLimit-Reset", "%lld",

@@ -67,17 +67,18 @@ static bool find_hook(struct api *api, struct http_req *req, struct store_hook *
 
 static bool within_rate(struct api *api, struct http_req *req, const struct store_hook *hook)
 {
-	int64_t max = api->cfg.config->hook_rate_per_minute, retry_after_us;
+	int64_t max = api->cfg.config->hook_rate_per_minute;
+	struct limits_result res;
 	char key[80], id[PB_UUID_TEXT_BYTES];
 
 	if (max <= 0)
 		return true;
 	pb_uuid_format(hook->tenant_id, id);
 	(void)pb_str_printf(key, sizeof(key), "hook:%s", id);
-	if (limits_take(api->cfg.limits, key, max, PB_USEC_PER_MIN, NULL, &retry_after_us))
+	if (limits_take(api->cfg.limits, pb_slice_str(key), max, PB_USEC_PER_MIN, &res))
 		return true;
 	http_reply_retry(req, PB_E_LIMIT, "limits.exceeded",
-			 "too many requests to this tenant's hooks", retry_after_us);
+			 "too many requests to this tenant's hooks", res.retry_after_us);
 	return false;
 }
 

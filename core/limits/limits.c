@@ -14,10 +14,15 @@
 
 #define KEY_PREFIX "pb:rl:"
 
+/* What a host counts in advance: this part of the allowance, at most so many. */
+#define PORTION_PART 128
+#define PORTION_MAX  INT64_C(256)
+
 static const char take_lua[] =
 	"local t = redis.call('TIME')\n"
 	"local now = tonumber(t[1]) * 1000000 + tonumber(t[2])\n"
 	"local win, max, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+	"local ahead = tonumber(ARGV[4])\n"
 	"local idx = math.floor(now / win)\n"
 	"local h = redis.call('HMGET', KEYS[1], 'w', 'c', 'p')\n"
 	"local w, c, p = tonumber(h[1]), tonumber(h[2]) or 0, tonumber(h[3]) or 0\n"
@@ -27,9 +32,10 @@ static const char take_lua[] =
 	"elseif w < idx then p, c = 0, 0 end\n"
 	"local pos = math.max(now - idx * win, 0)\n"
 	"local used = c + p * (win - pos) / win\n"
-	"local ok, retry = 0, 0\n"
+	"local ok, retry, got = 0, 0, 0\n"
 	"if used + cost <= max then\n"
-	"  ok, c, used = 1, c + cost, used + cost\n"
+	"  got = math.min(ahead, math.floor(max - used - cost))\n"
+	"  ok, c, used = 1, c + cost + got, used + cost + got\n"
 	"  redis.call('HSET', KEYS[1], 'w', string.format('%.0f', idx), 'c', c, 'p', p)\n"
 	"  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(win * 2 / 1000) + "
 	"1000))\n"
@@ -41,7 +47,8 @@ static const char take_lua[] =
 	"end\n"
 	"local reset = 0\n"
 	"if c > 0 then reset = 2 * win - pos elseif p > 0 then reset = win - pos end\n"
-	"return {ok, math.max(math.floor(max - used), 0), math.floor(retry), math.floor(reset)}\n";
+	"return {ok, math.max(math.floor(max - used), 0), math.floor(retry), math.floor(reset),\n"
+	"  got, math.floor(win - pos)}\n";
 
 struct limits {
 	struct cache *cache;
@@ -104,27 +111,34 @@ static struct pb_slice redis_key(struct pb_slice key, int64_t window_us, char *o
 	return pb_slice(out, n + key.len);
 }
 
+/* @ahead: how many more to count in advance, if there are as many; *ret_held (may be NULL) gets them. */
 static enum pb_status take_shared(struct limits *l, struct pb_slice key, int64_t max,
-				  int64_t window_us, int64_t cost, struct limits_result *ret,
-				  struct pb_err *err)
+				  int64_t window_us, int64_t cost, int64_t ahead,
+				  struct limits_result *ret, struct limits_held *ret_held)
 {
-	char name[LIMITS_KEY_BYTES + 64], win_text[24], max_text[24], cost_text[24];
+	char name[LIMITS_KEY_BYTES + 64], text[4][24];
 	const struct pb_slice k = redis_key(key, window_us, name, sizeof(name));
-	struct pb_slice args[3];
-	int64_t got[4];
+	const int64_t numbers[4] = {window_us, max, cost, ahead}, begun_us = pb_mono_us();
+	struct pb_slice args[4];
+	int64_t got[6];
 	enum pb_status st = PB_OK;
 
-	(void)pb_str_printf(win_text, sizeof(win_text), "%lld", (long long)window_us);
-	(void)pb_str_printf(max_text, sizeof(max_text), "%lld", (long long)max);
-	(void)pb_str_printf(cost_text, sizeof(cost_text), "%lld", (long long)cost);
-	args[0] = pb_slice_str(win_text);
-	args[1] = pb_slice_str(max_text);
-	args[2] = pb_slice_str(cost_text);
-	st = cache_eval(l->cache, &l->take, &k, 1, args, 3, got, 4, err);
+	for (size_t i = 0; i < PB_ARRAY_LEN(args); i++) {
+		(void)pb_str_printf(text[i], sizeof(text[i]), "%lld", (long long)numbers[i]);
+		args[i] = pb_slice_str(text[i]);
+	}
+	st = cache_eval(l->cache, &l->take, &k, 1, args, PB_ARRAY_LEN(args), got, PB_ARRAY_LEN(got),
+			NULL);
 	if (st != PB_OK)
 		return st;
+	if (ret_held) {
+		*ret_held = (struct limits_held){.n = got[4],
+						 .until_us = begun_us + got[5],
+						 .remaining = got[1],
+						 .reset_at_us = begun_us + got[3]};
+	}
 	*ret = (struct limits_result){.allowed = got[0] == 1,
-				      .remaining = got[1],
+				      .remaining = got[1] + got[4],
 				      .reset_us = got[3],
 				      .source = LIMITS_SHARED};
 	if (!ret->allowed)
@@ -150,22 +164,32 @@ void limits_take_n(struct limits *l, struct pb_slice key, int64_t max, int64_t w
 		   int64_t cost, struct limits_result *ret)
 {
 	PB_ASSERT(window_us >= PB_USEC_PER_MSEC && max >= 0 && cost >= 0 && key.len > 0);
-	if (!l->cache || take_shared(l, key, max, window_us, cost, ret, NULL) != PB_OK)
+	if (!l->cache || take_shared(l, key, max, window_us, cost, 0, ret, NULL) != PB_OK)
 		take_local(l, key, max, window_us, cost, ret);
 	count(l, ret);
 }
 
-bool limits_take(struct limits *l, const char *key, int64_t max, int64_t window_us,
-		 int64_t *ret_remaining, int64_t *ret_retry_after_us)
+bool limits_take(struct limits *l, struct pb_slice key, int64_t max, int64_t window_us,
+		 struct limits_result *ret)
 {
-	struct limits_result r;
+	const int64_t portion = PB_MIN(max / PORTION_PART, PORTION_MAX);
+	struct limits_held held = {0};
+	bool fetch = false;
 
-	limits_take_n(l, pb_slice_str(key), max, window_us, 1, &r);
-	if (ret_remaining)
-		*ret_remaining = r.remaining;
-	if (ret_retry_after_us)
-		*ret_retry_after_us = r.retry_after_us;
-	return r.allowed;
+	PB_ASSERT(window_us >= PB_USEC_PER_MSEC && max >= 0 && key.len > 0);
+	if (!l->cache || portion < 2) {
+		limits_take_n(l, key, max, window_us, 1, ret);
+		return ret->allowed;
+	}
+	if (!limits_local_spend(l->local, key, pb_mono_us(), window_us, ret, &fetch)) {
+		if (take_shared(l, key, max, window_us, 1, fetch ? portion - 1 : 0, ret, &held) !=
+		    PB_OK)
+			take_local(l, key, max, window_us, 1, ret);
+		if (fetch)
+			limits_local_hold(l->local, key, window_us, &held);
+	}
+	count(l, ret);
+	return ret->allowed;
 }
 
 enum pb_status limits_take_strict(struct limits *l, struct pb_slice key, int64_t max,
@@ -174,7 +198,7 @@ enum pb_status limits_take_strict(struct limits *l, struct pb_slice key, int64_t
 	PB_ASSERT(window_us >= PB_USEC_PER_MSEC && max >= 0 && key.len > 0);
 	if (!l->cache)
 		take_local(l, key, max, window_us, 1, ret);
-	else if (take_shared(l, key, max, window_us, 1, ret, NULL) != PB_OK)
+	else if (take_shared(l, key, max, window_us, 1, 0, ret, NULL) != PB_OK)
 		return pb_err_set(err, PB_E_UNAVAILABLE, "limits.unavailable",
 				  "attempts cannot be counted at the moment, try again");
 	count(l, ret);

@@ -7,6 +7,10 @@
  * overlap, so one key costs O(1) memory, and no window of any position lets through more than about
  * max plus the error of assuming an even spread in the previous one. A refused attempt is not
  * counted.
+ *
+ * A host counts in advance: it takes up to 1/128 of an allowance at once (256 at most) and gives them out
+ * from memory until the window ends. What it holds then is lost, so a limit may be reached that much
+ * earlier, for each host; it is never passed. Small allowances are counted one by one.
  */
 #ifndef PB_LIMITS_LIMITS_H
 #define PB_LIMITS_LIMITS_H
@@ -37,17 +41,20 @@ struct limits_result {
 };
 
 /*
- * Takes @cost from the allowance @max per @window_us of @key; 0 asks only whether it is not overdrawn.
+ * Takes one from the allowance @max per @window_us of @key, mostly from what was counted in advance.
+ * Returns ret->allowed. Otherwise as limits_take_n.
+ */
+bool limits_take(struct limits *l, struct pb_slice key, int64_t max, int64_t window_us,
+		 struct limits_result *ret);
+
+/*
+ * Nothing in advance: takes @cost from the allowance @max per @window_us of @key; 0 asks only whether it is not overdrawn.
  * @key:    "scope:id", any bytes (hashed when long); it never shows in logs.
  * Errors:  none: a bad window or max is a bug. max 0 refuses all.
  * Threads: [any-thread], at most the cache's budget.
  */
 void limits_take_n(struct limits *l, struct pb_slice key, int64_t max, int64_t window_us,
 		   int64_t cost, struct limits_result *ret);
-
-/* The common case: cost 1. Returns allowed. Out parameters may be NULL. */
-bool limits_take(struct limits *l, const char *key, int64_t max, int64_t window_us,
-		 int64_t *ret_remaining, int64_t *ret_retry_after_us);
 
 /*
  * For guarding logins: fails closed. Without Redis it answers PB_E_UNAVAILABLE limits.unavailable
@@ -58,7 +65,8 @@ enum pb_status limits_take_strict(struct limits *l, struct pb_slice key, int64_t
 				  int64_t window_us, struct limits_result *ret,
 				  struct pb_err *err) pb_must_check;
 
-/* Forgets the count of @key (a successful login clears its failures). Best effort. */
+/* Forgets the count of @key (a successful login clears its failures). Best effort: what other hosts
+ * hold in advance stays. */
 void limits_reset(struct limits *l, struct pb_slice key, int64_t window_us);
 
 #endif

@@ -16,6 +16,8 @@ struct entry {
 	uint64_t a, b; /* 0, 0 = free */
 	int64_t touched_us;
 	struct limits_window window;
+	struct limits_held held;
+	bool fetching;
 };
 
 struct limits_local {
@@ -84,6 +86,43 @@ void limits_local_take(struct limits_local *l, struct pb_slice key, int64_t now_
 	e = find(l, key, window_us, true);
 	e->touched_us = now_us;
 	limits_window_take(&e->window, now_us, max, window_us, cost, ret);
+	pb_unlock(&l->lock);
+}
+
+bool limits_local_spend(struct limits_local *l, struct pb_slice key, int64_t now_us,
+			int64_t window_us, struct limits_result *ret, bool *ret_fetch)
+{
+	struct entry *e = NULL;
+	bool have = false;
+
+	pb_lock(&l->lock);
+	e = find(l, key, window_us, true);
+	e->touched_us = now_us;
+	have = e->held.n > 0 && now_us < e->held.until_us;
+	if (have) {
+		e->held.n--;
+		*ret = (struct limits_result){
+			.allowed = true,
+			.remaining = e->held.remaining + e->held.n,
+			.reset_us = PB_MAX(e->held.reset_at_us - now_us, INT64_C(0)),
+			.source = LIMITS_SHARED,
+		};
+	}
+	*ret_fetch = !have && !e->fetching;
+	e->fetching = e->fetching || *ret_fetch;
+	pb_unlock(&l->lock);
+	return have;
+}
+
+void limits_local_hold(struct limits_local *l, struct pb_slice key, int64_t window_us,
+		       const struct limits_held *held)
+{
+	struct entry *e = NULL;
+
+	pb_lock(&l->lock);
+	e = find(l, key, window_us, true);
+	e->held = *held;
+	e->fetching = false;
 	pb_unlock(&l->lock);
 }
 

@@ -39,6 +39,39 @@ START_TEST(local__keys_and_windows_are_apart)
 }
 END_TEST
 
+static bool spend(const char *key, int64_t now, bool *fetch)
+{
+	struct limits_result r = {0};
+	bool have = limits_local_spend(l, pb_slice_str(key), now, PB_USEC_PER_MIN, &r, fetch);
+
+	ck_assert(have == r.allowed);
+	return have;
+}
+
+START_TEST(held__one_fetches_and_all_spend)
+{
+	struct limits_held held = {.n = 2, .until_us = 1000};
+	bool fetch = false;
+
+	ck_assert(!spend("a", 10, &fetch) && fetch);
+	ck_assert(!spend("a", 11, &fetch) && !fetch); /* somebody fetches already */
+	ck_assert(!spend("b", 11, &fetch) && fetch);
+	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held);
+	ck_assert(spend("a", 12, &fetch) && !fetch);
+	ck_assert(spend("a", 999, &fetch) && !fetch);
+	ck_assert(!spend("a", 999, &fetch) && fetch);
+	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held);
+	ck_assert(!spend("a", 1000, &fetch) && fetch); /* its window is over */
+	held.n = 0;
+	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held); /* it could not be had */
+	ck_assert(!spend("a", 12, &fetch) && fetch);
+	held.n = 5;
+	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held);
+	limits_local_reset(l, PB_SLICE("a"), PB_USEC_PER_MIN);
+	ck_assert(!spend("a", 12, &fetch) && fetch);
+}
+END_TEST
+
 START_TEST(local__is_bounded)
 {
 	char key[32];
@@ -61,6 +94,7 @@ int main(void)
 	tcase_set_timeout(tc, 20);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, local__keys_and_windows_are_apart);
+	tcase_add_test(tc, held__one_fetches_and_all_spend);
 	tcase_add_test(tc, local__is_bounded);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
