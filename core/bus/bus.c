@@ -176,6 +176,7 @@ static natsStatus open_nats(struct bus *b)
 	st = st ? st : natsConnection_JetStream(&b->js, b->sub, &o);
 	(void)pb_str_printf(subject, sizeof(subject), "%s.>", b->ack_inbox);
 	st = st ? st : bus_subscribe(b, &b->ack_sub, b->pub, subject, bus_on_puback);
+	st = st ? st : bus_notify_subscribe(b);
 	return st ? st : bus_pull_subscribe(b, 0, &b->pull_sub);
 }
 
@@ -195,6 +196,7 @@ static void *control_main(void *arg)
 				bus_notify_refresh(b);
 			}
 			bus_stream_check(b, fresh);
+			bus_notify_want(b);
 		}
 		pb_lock(&b->lock);
 		if (fresh && b->stream_ok)
@@ -303,8 +305,8 @@ static void stop_threads(struct bus *b)
 
 static void close_nats(struct bus *b)
 {
-	natsSubscription *subs[] = {b->ack_sub, b->pull_sub, b->old_pull_sub, b->config_sub,
-				    b->done_sub};
+	natsSubscription *subs[] = {b->ack_sub,    b->pull_sub, b->old_pull_sub,
+				    b->config_sub, b->done_sub, b->wanted_sub};
 	natsConnection *conns[] = {b->pub, b->sub};
 	struct timespec step = pb_timespec(PB_USEC_PER_MSEC);
 

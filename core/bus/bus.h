@@ -125,12 +125,18 @@ bool bus_take_loss_hint(struct bus *b);
 /* "workflow", "connector", "token", ...: [a-z_]{1,32}. @id may be nil. Best effort, never blocks.
  */
 void bus_notify_config_changed(struct bus *b, const char *kind, struct pb_uuid id);
+/* Tells the other hosts, if one of them said within the last seconds that somebody waits there: a host
+ * alone, or work that nobody waits for, sends nothing. */
 void bus_notify_done(struct bus *b, struct pb_uuid execution_id);
+/* Somebody waits here for an end, until @until_us (pb_mono_us): the other hosts are to tell theirs. Says
+ * so at once and then about once a second. A host's own ends are none of the bus's business. [any-thread] */
+void bus_want_done(struct bus *b, int64_t until_us);
 
 /* On a NATS thread; must not block. Called on each host, the sender's own included. After a
  * reconnect
  * @kind is "*" with a nil id: notices may have been missed, refresh everything. */
 typedef void bus_config_changed_fn(void *arg, const char *kind, struct pb_uuid id);
+/* On a NATS thread; must not block. Also of executions that nobody here waits for. */
 typedef void bus_exec_done_fn(void *arg, struct pb_uuid execution_id);
 /* One each, [main, before start]. Work again by themselves after reconnects. */
 void bus_on_config_changed(struct bus *b, bus_config_changed_fn *fn, void *arg);

@@ -5,10 +5,15 @@
  */
 #include "bus/bus.h"
 
+#include "base/clock.h"
 #include "bus/bus_priv.h"
 #include "base/base.h"
 
 #define KIND_BYTES 33
+
+#define WANTED_SUBJECT  "%spatchbay.execution.wanted"
+#define WANTED_EVERY_US PB_USEC_PER_SEC
+#define WANTED_FOR_US   (4 * PB_USEC_PER_SEC) /* a few may be missed or late */
 
 static bool kind_ok(const char *kind)
 {
@@ -30,11 +35,66 @@ void bus_notify_config_changed(struct bus *b, const char *kind, struct pb_uuid i
 	(void)natsConnection_PublishString(b->pub, subject, text);
 }
 
+/* ---- ends of executions: only while somebody waits for one ---- */
+
+/* The inbox is told along as the sender's name: no other bus has it. */
+static void say_wanted(struct bus *b, int64_t now_us)
+{
+	char subject[BUS_SUBJECT_BYTES];
+	int64_t due_us = atomic_load(&b->say_again_us);
+
+	if (now_us < due_us || !atomic_load(&b->pub_up) ||
+	    !atomic_compare_exchange_strong(&b->say_again_us, &due_us, now_us + WANTED_EVERY_US))
+		return;
+	(void)pb_str_printf(subject, sizeof(subject), WANTED_SUBJECT, b->prefix);
+	(void)natsConnection_PublishString(b->pub, subject, b->ack_inbox);
+}
+
+void bus_want_done(struct bus *b, int64_t until_us)
+{
+	int64_t known_us = atomic_load(&b->want_until_us);
+
+	while (known_us < until_us &&
+	       !atomic_compare_exchange_weak(&b->want_until_us, &known_us, until_us))
+		continue;
+	say_wanted(b, pb_mono_us());
+}
+
+void bus_notify_want(struct bus *b)
+{
+	int64_t now_us = pb_mono_us();
+
+	if (now_us < atomic_load(&b->want_until_us))
+		say_wanted(b, now_us);
+}
+
+static void on_wanted(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg)
+{
+	struct bus *b = arg;
+	const struct pb_slice sender =
+		pb_slice(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+
+	(void)nc;
+	(void)sub;
+	PB_CHECK_MAGIC(b, BUS_MAGIC);
+	if (!pb_slice_eq(sender, pb_slice_str(b->ack_inbox)))
+		atomic_store(&b->elsewhere_until_us, pb_mono_us() + WANTED_FOR_US);
+	natsMsg_Destroy(msg);
+}
+
+natsStatus bus_notify_subscribe(struct bus *b)
+{
+	char subject[BUS_SUBJECT_BYTES];
+
+	(void)pb_str_printf(subject, sizeof(subject), WANTED_SUBJECT, b->prefix);
+	return bus_subscribe(b, &b->wanted_sub, b->sub, subject, on_wanted);
+}
+
 void bus_notify_done(struct bus *b, struct pb_uuid execution_id)
 {
 	char subject[BUS_SUBJECT_BYTES], hex[PB_UUID_TEXT_BYTES];
 
-	if (!atomic_load(&b->pub_up))
+	if (pb_mono_us() >= atomic_load(&b->elsewhere_until_us) || !atomic_load(&b->pub_up))
 		return;
 	pb_uuid_format(execution_id, hex);
 	(void)pb_str_printf(subject, sizeof(subject), "%spatchbay.execution.%s.done", b->prefix,

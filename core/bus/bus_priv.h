@@ -58,11 +58,14 @@ struct bus {
 	struct bus_side pub_side, sub_side;
 	natsConnection *pub, *sub;
 	jsCtx *js;
-	natsSubscription *ack_sub, *pull_sub, *old_pull_sub, *config_sub, *done_sub;
+	natsSubscription *ack_sub, *pull_sub, *old_pull_sub, *config_sub, *done_sub, *wanted_sub;
 	char ack_inbox[64], pull_inbox[64];
 	pthread_t control_thread, rx_thread;
 	_Atomic bool pub_up, sub_up;
 	uint64_t floor_seen; /* acknowledgement floor at the control thread's last look; its own */
+	/* pb_mono_us: until when somebody here waits for an end, when to say so again, until when
+	 * somebody elsewhere waits */
+	_Atomic int64_t want_until_us, say_again_us, elsewhere_until_us;
 	_Atomic int live_callbacks; /* subscriptions and connections that may still call us */
 
 	struct pb_mutex lock; /* everything below */
@@ -119,6 +122,8 @@ void bus_pulls_ask(struct bus *b);
 void bus_stream_check(struct bus *b, bool fresh);
 
 /* ---- bus_notify.c ---- */
+natsStatus bus_notify_subscribe(struct bus *b);
 void bus_notify_refresh(struct bus *b);
+void bus_notify_want(struct bus *b); /* says again what bus_want_done said. [control thread] */
 
 #endif

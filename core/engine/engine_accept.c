@@ -245,12 +245,22 @@ static void await_end(struct engine *e, struct engine_waiter *waiter, struct pb_
 	ret->error = error;
 }
 
+/* The end may be on another host; it is asked for before anything can run. */
+static bool add_waiter(struct engine *e, struct engine_waiter *waiter, struct pb_uuid tenant,
+		       struct pb_uuid id, int64_t deadline_us)
+{
+	if (!engine_waiters_add(&e->waiters, waiter, tenant, id))
+		return false;
+	bus_want_done(e->cfg.bus, deadline_us);
+	return true;
+}
+
 /* The first request's execution may still run: this caller waits for the same end. */
 static void await_first(struct engine *e, const struct engine_accept_request *req,
 			int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
 {
 	struct engine_waiter waiter;
-	bool waits = engine_waiters_add(&e->waiters, &waiter, req->tenant, ret->id);
+	bool waits = add_waiter(e, &waiter, req->tenant, ret->id, deadline_us);
 
 	read_end(e, req->tenant, arena, ret); /* after the waiter is there: no end is missed */
 	if (!waits)
@@ -271,7 +281,7 @@ static enum pb_status accept_and_wait(struct engine *e, const struct engine_acce
 	enum pb_status st;
 	bool own;
 
-	if (!engine_waiters_add(&e->waiters, &waiter, req->tenant, a.id))
+	if (!add_waiter(e, &waiter, req->tenant, a.id, now + req->wait_us))
 		return pb_err_set(err, PB_E_UNAVAILABLE, "engine.wait_full",
 				  "too many requests wait for a result, try again");
 	own = engine_reserve_slot(e);
