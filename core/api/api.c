@@ -69,6 +69,7 @@ void api_set_base_url(struct api *api, const char *url)
 
 void api_add_routes(struct api *api, struct http_router *router)
 {
+	api_add_probe_routes(api, router);
 	api_system_routes(router, api);
 	api_hook_routes(router, api);
 	api_workflow_routes(router, api);

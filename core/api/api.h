@@ -54,6 +54,8 @@ PB_DEFINE_AUTOPTR(api, api_free);
 
 /* Adds every route. [main, before start] */
 void api_add_routes(struct api *api, struct http_router *router);
+/* Only what tells how the host is: for one without the role api. [main, before start] */
+void api_add_probe_routes(struct api *api, struct http_router *router);
 /* The hooks of http_cfg: authentication, permission and rate; access log. @arg is the struct api. */
 http_before_fn api_before;
 http_after_fn api_after;

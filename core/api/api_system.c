@@ -183,17 +183,26 @@ static void handle_docs(struct http_req *req, void *arg)
 	api_docs_reply(req, &api->docs);
 }
 
-void api_system_routes(struct http_router *r, struct api *api)
+void api_add_probe_routes(struct api *api, struct http_router *r)
 {
-	const unsigned open = API_ROUTE_NO_AUTH,
-		       always = API_ROUTE_NO_AUTH | HTTP_ROUTE_DURING_DRAIN;
+	const unsigned always = API_ROUTE_NO_AUTH | HTTP_ROUTE_DURING_DRAIN;
 	const struct http_route routes[] = {
-		{HTTP_GET, "/", handle_root, api, 0, open, NULL, "getRoot"},
 		{HTTP_GET, "/health", handle_live, api, 0, always, NULL, "getLiveness"},
 		{HTTP_GET, "/ready", handle_ready, api, 0, always, NULL, "getReadiness"},
 		{HTTP_GET, "/metrics", handle_metrics, api, 0, HTTP_ROUTE_DURING_DRAIN,
 		 API_NEEDS(PLATFORM_ADMIN), "getMetrics"},
-		{HTTP_GET, "/api/v1/health", handle_live, api, 0, always, NULL, "getHealth"},
+	};
+
+	http_router_add_all(r, routes, PB_ARRAY_LEN(routes));
+}
+
+void api_system_routes(struct http_router *r, struct api *api)
+{
+	const unsigned open = API_ROUTE_NO_AUTH;
+	const struct http_route routes[] = {
+		{HTTP_GET, "/", handle_root, api, 0, open, NULL, "getRoot"},
+		{HTTP_GET, "/api/v1/health", handle_live, api, 0, open | HTTP_ROUTE_DURING_DRAIN,
+		 NULL, "getHealth"},
 		{HTTP_GET, "/api/v1/status", handle_status, api, 0, 0, API_NEEDS(STATUS_READ),
 		 "getStatus"},
 		{HTTP_GET, "/api/v1/openapi.json", handle_openapi, api, 0,

@@ -460,7 +460,10 @@ static bool start_api(struct host *h, struct pb_err *err)
 	if (api_new(&cfg, &h->api, err) != PB_OK)
 		return false;
 	h->router = http_router_new();
-	api_add_routes(h->api, h->router);
+	if (config_has_role(h->cfg, "api"))
+		api_add_routes(h->api, h->router);
+	else
+		api_add_probe_routes(h->api, h->router);
 	api_upkeep(h->api); /* the table of hooks, when the database is there */
 	return true;
 }
@@ -529,8 +532,6 @@ static bool start_http(struct host *h, struct pb_err *err)
 	};
 	char url[256];
 
-	if (!config_has_role(c, "api"))
-		return true;
 	if (http_server_start(&cfg, h->router, &h->http, err) != PB_OK)
 		return explain_listen(err, h->listen);
 	(void)pb_str_printf(url, sizeof(url), "http://127.0.0.1:%u", http_server_port(h->http, 0));

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Hosts that share the work: one takes requests (--roles api), others run executions (--roles worker, schedule). What is
+said to the first must reach the others, and ends must come back to callers that wait.
+"""
+import time
+import unittest
+
+import harness
+from harness import http_step, quick_retry, wait_execution, webhook
+
+
+class Roles(harness.HostCase):
+    SETTINGS = {"roles": "api"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.workers = [cls.world.host(f"worker{i}", roles="worker, schedule") for i in range(2)]
+
+    def test_call__runs_on_a_worker_and_its_end_comes_back(self):
+        wf = self.workflow([http_step("call", self.sink.url + "/sync", body={"n": "{{ trigger.body.n }}"})],
+                           trigger=webhook("result", deadline="60s"))
+        for n in range(5):
+            begun = time.monotonic()
+            answer = wf.post({"n": n})
+            self.assertEqual(answer.status, 200, answer)
+            self.assertIn(b"/sync", answer.body)
+            self.assertLess(time.monotonic() - begun, 30)  # told, not looked for when the deadline came
+        self.assertEqual(self.host.runners(), [])
+        self.assertTrue(any(w.runners() for w in self.workers))
+
+    def test_worker__has_no_api(self):
+        for worker in self.workers:
+            self.assert_error(worker.client().get("workflows"), 404, "http.not_found")
+            self.assertEqual(worker.client().raw("GET", "/ready").status, 200)
+
+    def test_cancel__reaches_the_worker(self):
+        wf = self.workflow([http_step("call", self.sink.url + "/slow?delay_ms=60000", method="GET")])
+        x = wf.run({}, until=("running",))
+        self.assertEqual(self.client.post(f"executions/{x['id']}/cancel").status, 202)
+        self.assertEqual(wait_execution(self.client, x["id"])["status"], "cancelled")
+
+    def test_connector__a_toggle_reaches_the_workers(self):
+        wf = self.workflow([http_step("call", self.sink.url + "/toggled")])
+        self.assertEqual(wf.run({})["status"], "succeeded")
+        self.assertEqual(self.admin.post("admin/connectors/http/disable").status, 200)
+        try:
+            def one_waits():  # a worker that has not heard of it yet may still run one
+                x = wf.run({}, until=("waiting", *harness.FINAL))
+                return x if x["status"] == "waiting" else None
+            x = harness.wait_for("the workers to hear of it", one_waits)
+        finally:
+            self.assertEqual(self.admin.post("admin/connectors/http/enable").status, 200)
+        self.assertEqual(wait_execution(self.client, x["id"])["status"], "succeeded")
+
+    def test_killed_worker__the_other_takes_over(self):
+        wf = self.workflow([http_step("call", self.sink.url + "/over?delay_ms=3000", repeatable=True,
+                                      retry=quick_retry())], trigger=webhook("accepted"))
+        ids = [wf.trigger({}) for _ in range(8)]
+        for i in ids:
+            wait_execution(self.client, i, until=("running", "succeeded"))
+        dead = self.workers[0]
+        dead.kill()
+        try:
+            for i in ids:
+                self.assertEqual(wait_execution(self.client, i, timeout=60)["status"], "succeeded")
+        finally:
+            dead.start()
+
+
+if __name__ == "__main__":
+    harness.main()
