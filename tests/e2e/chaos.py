@@ -167,6 +167,7 @@ class Campaign:
             f"{k} {v}" for k, v in sorted(collections.Counter(e["name"] for e in faults.events).items())))
         print("answers: " + "  ".join(f"{k}: {v}" for k, v in sorted(answers.items())) + f"  lost: {lost}")
         print(f"executions {len(oracle.executions)}  ended {sum(x['status'] >= 3 for x in oracle.executions)}  "
+              f"cancelled {sum(x['status'] == 5 for x in oracle.executions)} of {len(oracle.cancels)} asked for  "
               f"recoveries {sum(int(x['recoveries']) for x in oracle.executions)}  calls in the ledger {self.ledger.total}  "
               f"decisions {len(self.decisions)}  starts refused {faults.refused_starts}")
         print(f"after a kill: accepting again p50 {percentile(accepting, .5):.2f} s, p99 {percentile(accepting, .99):.2f} s; "

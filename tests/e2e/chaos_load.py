@@ -24,8 +24,10 @@ KINDS = {
     "sync": {"steps": ("a",), "order": (), "once": ()},
     "graph": {"steps": ("a", "b", "c"), "order": (("a", "c"), ("b", "c")), "once": ()},
     "flaky": {"steps": ("a", "b"), "order": (("a", "b"),), "once": ()},
+    "cancel": {"steps": ("a", "b", "c"), "order": (("a", "b"), ("b", "c")), "once": ()},
 }
-WEIGHTS = {"repeat": 30, "once": 25, "sync": 20, "graph": 15, "flaky": 10}
+WEIGHTS = {"repeat": 30, "once": 25, "sync": 20, "graph": 15, "flaky": 10, "cancel": 10}
+CANCEL_DELAY_MS = 250  # a call of the kind that is cancelled takes up to so long
 
 
 def led(sink_url, kind, step_id, method="POST", query="", **more):
@@ -49,6 +51,7 @@ def make_workflows(client, sink_url):
                   {"edges": [["trigger", "a"], ["trigger", "b"], ["a", "both"], ["b", "both"], ["both.true", "c"]]}),
         "flaky": ([led(sink_url, "flaky", "a", "PUT", "&status=503&status_times=2"),
                    led(sink_url, "flaky", "b", repeatable=True)], {}),
+        "cancel": ([led(sink_url, "cancel", s, repeatable=True) for s in ("a", "b", "c")], {}),
     }
     return {kind: harness.Workflow(client, steps, name=f"chaos {kind}", **kw) for kind, (steps, kw) in made.items()}
 
@@ -115,27 +118,31 @@ class Driver:
     def _one(self, n, rng, clients):
         kind = rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
         key = f"{self.seed}-{n}"
-        body = json.dumps({"key": key, "kind": kind, "delay": rng.randrange(0, 120)}).encode()
+        longest = CANCEL_DELAY_MS if kind == "cancel" else 120
+        body = json.dumps({"key": key, "kind": kind, "delay": rng.randrange(0, longest)}).encode()
         gives_up = rng.random() < GIVE_UP_SHARE
         for again in range(10000):
             host = rng.choice([h for h in self.hosts if h.wanted] or self.hosts)
             settled, lost = self._post(key, kind, body, host, clients)
+            if kind == "cancel" and settled:
+                time.sleep(rng.uniform(0, 3 * CANCEL_DELAY_MS / 1000))
+                self._cancel(settled, clients)
             if settled or (lost and gives_up) or (self.give_up_at and time.monotonic() > self.give_up_at):
                 return
             time.sleep(min(0.05 * (again + 1), 0.5))
 
     def _post(self, key, kind, body, host, clients):
-        """(the key is settled, the answer was lost)"""
+        """(the execution once the key is settled, the answer was lost)"""
         client = clients.setdefault(host.port, host.client(timeout=12))
         self.journal.add(event="sent", key=key, kind=kind, port=host.port)
         try:
             answer = self.workflows[kind].post(body, {"Idempotency-Key": key}, client=client)
         except (OSError, http.client.HTTPException) as e:
             self.journal.add(event="lost", key=key, why=type(e).__name__)
-            return False, True
+            return None, True
         except ValueError as e:  # an answer that is not what it says
             self.journal.add(event="broken", key=key, why=str(e))
-            return False, True
+            return None, True
         return self._settle(key, answer, client)
 
     def _settle(self, key, answer, client):
@@ -148,7 +155,17 @@ class Driver:
                          duplicate=bool(answer.status == 202 and answer.data["duplicate"]))
         if found not in (None, "result") and zlib.crc32(key.encode()) % 100 < LOOK_SHARE * 100:
             self._look(key, found, client)
-        return found is not None, code == "engine.outcome_unknown"
+        return found, code == "engine.outcome_unknown"
+
+    def _cancel(self, execution_id, clients):
+        """Asked for once, whatever comes of it."""
+        client = clients[next(h for h in self.hosts if h.wanted).port]
+        self.journal.add(event="cancel", execution=execution_id)
+        try:
+            answer = client.post(f"executions/{execution_id}/cancel")
+        except (OSError, ValueError, http.client.HTTPException):
+            return
+        self.journal.add(event="cancel_answer", execution=execution_id, status=answer.status, code=answer.code)
 
     def _look(self, key, execution_id, client):
         """P1: what was accepted is never "not found"."""

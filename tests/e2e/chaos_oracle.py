@@ -9,6 +9,8 @@ I3  an (execution, step) has one idempotency key in the ledger; a step that succ
 I4  after a step has finished nothing calls for it any more
 I5  no step is called before the steps it follows have finished
 I6  no row is stuck, no signal is left over, the stream is empty
+I7  only what somebody wanted to cancel is cancelled; a step that finished after its cancel was answered is followed by
+    none, and nothing is called long after it
 """
 import collections
 import json
@@ -16,6 +18,7 @@ import json
 from chaos_load import KINDS
 
 SLACK_S = 0.005  # two processes write down the time of one moment
+CANCEL_S = 10    # a holder that the database was taken from learns of a cancel when its lease is over
 SUCCEEDED, FAILED, CANCELLED = 3, 4, 5
 STEP_SUCCEEDED, STEP_FINAL = 4, (4, 5, 6, 7)
 
@@ -77,6 +80,7 @@ class Oracle:
             self.steps[s["execution_id"]][s["step_id"]] = {
                 "status": int(s["status"]), "finished": float(s["finished"]) if s["finished"] else None}
         self.violations = []
+        self.cancels = {}  # execution: when its cancel was accepted; None: nobody knows whether it was
 
     def blame(self, rule, text):
         self.violations.append(f"{rule}: {text}")
@@ -98,6 +102,12 @@ class Oracle:
                 kinds[e["key"]] = e["kind"]
             elif e["event"] in ("answer", "lost", "broken"):
                 answers[e["key"]].append(e)
+            elif e["event"] == "cancel":
+                self.cancels[e["execution"]] = None
+            elif e["event"] == "cancel_answer" and e["status"] == 202:
+                self.cancels[e["execution"]] = e["t"]
+            elif e["event"] == "cancel_answer" and (e["status"], e["code"]) != (409, "execution.final") and e["status"] != 503:
+                self.blame("I7", f"the cancel of {e['execution']} was answered {e['status']} {e['code']}")
             elif e["event"] == "look" and e["status"] == 404:
                 self.blame("I1", f"{e['key']}: execution {e['execution']} was accepted and then not found")
         for key, kind in kinds.items():
@@ -131,7 +141,7 @@ class Oracle:
         name = f"{x['key']} ({x['kind']}) {x['id']}"
         decided_fail = any(d["execution"] == x["id"] and d["decision"] == "fail" for d in self.decisions)
         wanted = FAILED if decided_fail else SUCCEEDED
-        if x["status"] != wanted:
+        if x["status"] != wanted and not (x["status"] == CANCELLED and x["id"] in self.cancels):
             self.blame("I1", f"{name} has status {x['status']}, not {wanted}: "
                              f"{self.database.value(self._error_sql(x['id']))}")
         if x["status"] == SUCCEEDED:
@@ -172,6 +182,10 @@ class Oracle:
                           for d in self.decisions)
             if len(calls) > 1 + repeats:
                 self.blame("I3", f"{name} may happen once, happened {len(calls)} times, {repeats} wanted: {calls}")
+        cancelled = self.cancels.get(execution)
+        for c in calls:
+            if cancelled and c["at"] > cancelled + CANCEL_S:
+                self.blame("I7", f"{name} was called {c['at'] - cancelled:.3f} s after its cancel was answered")
         finished = self.steps[execution].get(step, {}).get("finished")
         if finished and self.steps[execution][step]["status"] == STEP_SUCCEEDED:
             for c in calls:
@@ -186,6 +200,8 @@ class Oracle:
         finished = self.steps[x["id"]].get(before, {}).get("finished")
         if not calls or self._decided(x["id"], before):
             return
+        if finished and finished > (self.cancels.get(x["id"]) or finished) + SLACK_S:
+            self.blame("I7", f"{x['id']} {x['kind']}: {before} finished after the cancel was answered, {after} was called")
         if not finished or calls[0]["at"] < finished - SLACK_S:
             self.blame("I5", f"{x['id']} {x['kind']}: {after} was called at {calls[0]['at']:.3f}, "
                              f"{before} finished at {finished}")
