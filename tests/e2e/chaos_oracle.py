@@ -8,7 +8,7 @@ I3  an (execution, step) has one idempotency key in the ledger; a step that succ
     once only was called once, unless somebody decided to repeat it
 I4  after a step has finished nothing calls for it any more
 I5  no step is called before the steps it follows have finished
-I6  no row is stuck, no signal is left over, the stream is empty
+I6  no row is stuck, no signal is left over that came before the end, the stream is empty
 I7  only what somebody wanted to cancel is cancelled; a step that finished after its cancel was answered is followed by
     none, and nothing is called long after it
 """
@@ -30,6 +30,9 @@ EXECUTIONS = """
           UNION ALL SELECT id, status, recoveries, created_at, NULL, trigger_data FROM execution) AS x"""
 STEPS = """
     SELECT execution_id, step_id, status, attempt, extract(epoch FROM finished_at) AS finished FROM step_run"""
+SIGNALS = """
+    SELECT g.execution_id, extract(epoch FROM h.finished_at) AS finished
+    FROM execution_signal g LEFT JOIN execution_history h ON h.tenant_id = g.tenant_id AND h.id = g.execution_id"""
 UNKNOWN_STEPS = """
     SELECT e.tenant_id, e.id, s.step_id FROM execution e JOIN step_run s ON s.tenant_id = e.tenant_id AND s.execution_id = e.id
     WHERE e.status = 2 AND e.wait_reason = 7 AND s.status = 8 AND e.signals = 0"""
@@ -208,13 +211,21 @@ class Oracle:
 
     # ---- I6 ----
 
+    def check_signal(self, execution, finished):
+        """One that met the end of its execution stays for an hour. It was not there yet when the end began."""
+        answered = [e["t"] for e in self.journal.entries if e.get("execution") == execution and (
+            e["event"] == "decision" or (e["event"] == "cancel_answer" and e["status"] == 202))]
+        if execution not in self.cancels and not answered:
+            self.blame("I6", f"{execution} has a signal that nobody sent")
+        elif answered and finished > max(answered) + SLACK_S:
+            self.blame("I6", f"{execution} ended {finished - max(answered):.3f} s after its last signal and left it")
+
     def check_rest(self):
         stuck = self.database.rows("SELECT id, status, wait_reason, due_at FROM execution LIMIT 20")
         for row in stuck:
             self.blame("I6", f"{row['id']} is stuck: {row}")
-        signals = int(self.database.value("SELECT count(*) AS n FROM execution_signal"))
-        if signals:
-            self.blame("I6", f"{signals} signals are left over")
+        for row in self.database.rows(SIGNALS):
+            self.check_signal(row["execution_id"], float(row["finished"] or "inf"))
         left = self.servers.nats_stream().get("messages")
         if left:
             self.blame("I6", f"{left} messages are left in the stream")
