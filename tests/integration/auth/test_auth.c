@@ -25,7 +25,7 @@ static struct pb_err err;
 
 static void setup(void)
 {
-	struct pg_pool_config config = {.max_connections = 4};
+	struct pg_pool_config config = {.max_connections = 4, PG_DB_PATIENT};
 
 	pg_db_open(&db);
 	config.url = db.api_url;
@@ -192,14 +192,21 @@ START_TEST(authenticate__expires)
 		.name = "t_expire",
 		.sql = "UPDATE api_key SET created_at = now() - interval '2 s',"
 		       " expires_at = now() - interval '1 s'"};
-	char key[AUTH_KEY_TEXT_BYTES];
-	struct pg_pool_config config = {.url = db.super_url};
+	char key[AUTH_KEY_TEXT_BYTES], name[8];
+	struct pg_pool_config config = {.url = db.super_url, PG_DB_PATIENT};
 	struct pg_pool *super;
 	struct auth_actor actor;
-	int64_t end_us = pb_now_us() + 1500000;
+	int64_t end_us = 0;
+	enum pb_status st = PB_E_UNAUTHENTICATED;
 
-	seed(tenant_a, "e", TENANT_VIEWER, 0, end_us, key);
-	ck_assert_int_eq(bearer(auth, key, &actor), PB_OK);
+	/* one that is seen to work before it ends: on a busy machine that needs a longer life */
+	for (int life_s = 1; st != PB_OK; life_s *= 2) {
+		ck_assert(life_s <= 16 && pb_now_us() >= end_us);
+		end_us = pb_now_us() + life_s * PB_USEC_PER_SEC;
+		ck_assert(pb_str_printf(name, sizeof name, "e%d", life_s));
+		seed(tenant_a, name, TENANT_VIEWER, 0, end_us, key);
+		st = bearer(auth, key, &actor);
+	}
 	while (pb_now_us() <
 	       end_us + 200000) /* the cached answer must end with the key, without any notice */
 		(void)poll(NULL, 0, 20);
