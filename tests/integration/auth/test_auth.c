@@ -200,8 +200,8 @@ START_TEST(authenticate__expires)
 	enum pb_status st = PB_E_UNAUTHENTICATED;
 
 	/* one that is seen to work before it ends: on a busy machine that needs a longer life */
-	for (int life_s = 1; st != PB_OK; life_s *= 2) {
-		ck_assert(life_s <= 16 && pb_now_us() >= end_us);
+	for (int life_s = 3; st != PB_OK; life_s *= 2) {
+		ck_assert(life_s <= 24 && pb_now_us() >= end_us);
 		end_us = pb_now_us() + life_s * PB_USEC_PER_SEC;
 		ck_assert(pb_str_printf(name, sizeof name, "e%d", life_s));
 		seed(tenant_a, name, TENANT_VIEWER, 0, end_us, key);
