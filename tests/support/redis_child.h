@@ -37,6 +37,16 @@ static inline void redis_child_start(struct redis_child *r)
 			 0);
 }
 
+/* Returns when it stands still: the signal alone leaves it time to answer. SIGCONT ends it. */
+static inline void redis_child_pause(struct redis_child *r)
+{
+	int status = 0;
+
+	kill(r->pid, SIGSTOP);
+	ck_assert_int_eq(waitpid(r->pid, &status, WUNTRACED), r->pid);
+	ck_assert(WIFSTOPPED(status));
+}
+
 static inline void redis_child_stop(struct redis_child *r)
 {
 	if (r->pid <= 0)

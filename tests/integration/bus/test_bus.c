@@ -68,6 +68,16 @@ static void srv_kill(int sig)
 	srv.pid = 0;
 }
 
+/* Returns when it stands still: the signal alone leaves it time to answer. */
+static void srv_pause(void)
+{
+	int status = 0;
+
+	kill(srv.pid, SIGSTOP);
+	ck_assert_int_eq(waitpid(srv.pid, &status, WUNTRACED), srv.pid);
+	ck_assert(WIFSTOPPED(status));
+}
+
 static int rm_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)st;
@@ -525,7 +535,7 @@ START_TEST(stopped__publishes_time_out)
 	open_bus(srv.url, NULL, 0);
 	bus_consume_exec(bus, on_batch, NULL);
 	ck_assert(ready());
-	kill(srv.pid, SIGSTOP);
+	srv_pause();
 	begin = pb_mono_us();
 	publish(0, 100);
 	/* waiting for each answer would take 200 s; pings find out after 10 s and more */
@@ -652,7 +662,7 @@ START_TEST(close__completes_what_is_in_flight)
 	open_bus(srv.url, NULL, 0);
 	bus_consume_exec(bus, on_batch, NULL);
 	ck_assert(ready());
-	kill(srv.pid, SIGSTOP);
+	srv_pause();
 	publish(0, 50);
 	bus_close(bus);
 	bus = NULL;

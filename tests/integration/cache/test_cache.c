@@ -199,7 +199,7 @@ START_TEST(stopped__ends_in_time_and_comes_back)
 {
 	struct cache_status st;
 
-	kill(redis.pid, SIGSTOP);
+	redis_child_pause(&redis);
 	ck_assert_int_lt(slowest_failure(50), BOUND_US);
 	cache_status(cache, &st);
 	ck_assert(!st.up && st.failures > 0 && st.failures < st.refused); /* most are not tried */
@@ -304,7 +304,7 @@ START_TEST(pool__never_mixes_answers)
 	wait_more(calls_good);
 	for (int i = 0; i < 5;
 	     i++) { /* each round, calls time out in the middle of their answers */
-		kill(redis.pid, SIGSTOP);
+		redis_child_pause(&redis);
 		wait_more(calls_failed);
 		kill(redis.pid, SIGCONT);
 		wait_more(calls_good);

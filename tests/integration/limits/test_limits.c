@@ -191,7 +191,7 @@ START_TEST(stuck__local_limit_holds_and_is_fast)
 {
 	int64_t slowest = 0;
 
-	kill(redis.pid, SIGSTOP);
+	redis_child_pause(&redis);
 	ck_assert_uint_eq(take_many(host1, "t:1", 50, 500, &slowest), 50);
 	ck_assert_int_lt(slowest, BOUND_US);
 	kill(redis.pid, SIGCONT);
