@@ -146,9 +146,11 @@ START_TEST(authenticate__refuses_shapes)
 {
 	struct auth_actor actor;
 
-	ck_assert_int_eq(auth_authenticate(auth, &refused[_i].cred, &actor, &err),
-			 refused[_i].status);
-	ck_assert_str_eq(err.code, refused[_i].code);
+	for (size_t i = 0; i < PB_ARRAY_LEN(refused); i++) {
+		ck_assert_int_eq(auth_authenticate(auth, &refused[i].cred, &actor, &err),
+				 refused[i].status);
+		ck_assert_str_eq(err.code, refused[i].code);
+	}
 }
 END_TEST
 
@@ -411,7 +413,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, authenticate__good_key);
 	tcase_add_test(t, authenticate__scopes_narrow_the_role);
-	tcase_add_loop_test(t, authenticate__refuses_shapes, 0, PB_ARRAY_LEN(refused));
+	tcase_add_test(t, authenticate__refuses_shapes);
 	tcase_add_test(t, authenticate__unknown_expired_revoked_suspended);
 	tcase_add_test(t, authenticate__expires);
 	tcase_add_test(t, stored_hash__depends_on_the_subkey);
