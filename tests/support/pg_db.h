@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/id.h"
 #include "pg/pg_migrate.h"
 #include "base/base.h"
@@ -24,6 +25,11 @@ struct pg_db {
 };
 
 #define PG_DB_PASSWORD "test-only-password"
+
+/* In the initializer of a struct pg_pool_config: the machine may be busy, and giving up is not the subject. */
+#define PG_DB_PATIENT                                                                              \
+	.connect_timeout_us = 20 * PB_USEC_PER_SEC, .borrow_timeout_us = 20 * PB_USEC_PER_SEC,     \
+	.statement_timeout_us = 20 * PB_USEC_PER_SEC
 
 /* Runs psql with @input on standard input; 0 when all went well. The password is the throwaway
  * server's. */

@@ -3,14 +3,13 @@
 #ifndef PB_TESTS_SUPPORT_REDIS_CHILD_H
 #define PB_TESTS_SUPPORT_REDIS_CHILD_H
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "support/port.h"
 
 extern char **environ;
 
@@ -19,18 +18,6 @@ struct redis_child {
 	unsigned port;
 	char url[96];
 };
-
-static inline unsigned redis_child_port(void)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-	close(fd);
-	return ntohs(a.sin_port);
-}
 
 /* Returns before it listens: the caller waits with what it tests. */
 static inline void redis_child_start(struct redis_child *r)
@@ -42,7 +29,7 @@ static inline void redis_child_start(struct redis_child *r)
 			      "/tmp",         "--logfile",     "/dev/null", NULL};
 
 	if (!r->port)
-		r->port = redis_child_port();
+		r->port = port_reserve();
 	(void)snprintf(port, sizeof(port), "%u", r->port);
 	(void)snprintf(r->url, sizeof(r->url), "redis://:t3st@127.0.0.1:%u/1", r->port);
 	ck_assert_int_eq(posix_spawnp(&r->pid, "redis-server", NULL, NULL, (char **)(uintptr_t)argv,
@@ -50,7 +37,7 @@ static inline void redis_child_start(struct redis_child *r)
 			 0);
 }
 
-/* Returns when no thread of it runs any more; SIGCONT ends it. */
+/* Returns when it stands still: the signal alone leaves it time to answer. SIGCONT ends it. */
 static inline void redis_child_pause(struct redis_child *r)
 {
 	int status = 0;

@@ -66,7 +66,7 @@ static void add_routes(struct http_router *router)
 static void setup(void)
 {
 	pb_autoptr(crypto_secret) keys = NULL;
-	struct pg_pool_config config = {.max_connections = 4};
+	struct pg_pool_config config = {.max_connections = 4, PG_DB_PATIENT};
 	struct vault_keyring *ring = NULL;
 	struct pb_err err = PB_ERR_INIT;
 	struct bus_cfg bus = {.url = getenv("PB_TEST_NATS_URL"), .prefix = "apitest"};

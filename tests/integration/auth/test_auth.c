@@ -25,7 +25,7 @@ static struct pb_err err;
 
 static void setup(void)
 {
-	struct pg_pool_config config = {.max_connections = 4};
+	struct pg_pool_config config = {.max_connections = 4, PG_DB_PATIENT};
 
 	pg_db_open(&db);
 	config.url = db.api_url;
@@ -146,9 +146,11 @@ START_TEST(authenticate__refuses_shapes)
 {
 	struct auth_actor actor;
 
-	ck_assert_int_eq(auth_authenticate(auth, &refused[_i].cred, &actor, &err),
-			 refused[_i].status);
-	ck_assert_str_eq(err.code, refused[_i].code);
+	for (size_t i = 0; i < PB_ARRAY_LEN(refused); i++) {
+		ck_assert_int_eq(auth_authenticate(auth, &refused[i].cred, &actor, &err),
+				 refused[i].status);
+		ck_assert_str_eq(err.code, refused[i].code);
+	}
 }
 END_TEST
 
@@ -192,14 +194,21 @@ START_TEST(authenticate__expires)
 		.name = "t_expire",
 		.sql = "UPDATE api_key SET created_at = now() - interval '2 s',"
 		       " expires_at = now() - interval '1 s'"};
-	char key[AUTH_KEY_TEXT_BYTES];
-	struct pg_pool_config config = {.url = db.super_url};
+	char key[AUTH_KEY_TEXT_BYTES], name[8];
+	struct pg_pool_config config = {.url = db.super_url, PG_DB_PATIENT};
 	struct pg_pool *super;
 	struct auth_actor actor;
-	int64_t end_us = pb_now_us() + 1500000;
+	int64_t end_us = 0;
+	enum pb_status st = PB_E_UNAUTHENTICATED;
 
-	seed(tenant_a, "e", TENANT_VIEWER, 0, end_us, key);
-	ck_assert_int_eq(bearer(auth, key, &actor), PB_OK);
+	/* one that is seen to work before it ends: on a busy machine that needs a longer life */
+	for (int life_s = 3; st != PB_OK; life_s *= 2) {
+		ck_assert(life_s <= 24 && pb_now_us() >= end_us);
+		end_us = pb_now_us() + life_s * PB_USEC_PER_SEC;
+		ck_assert(pb_str_printf(name, sizeof name, "e%d", life_s));
+		seed(tenant_a, name, TENANT_VIEWER, 0, end_us, key);
+		st = bearer(auth, key, &actor);
+	}
 	while (pb_now_us() <
 	       end_us + 200000) /* the cached answer must end with the key, without any notice */
 		(void)poll(NULL, 0, 20);
@@ -404,7 +413,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, authenticate__good_key);
 	tcase_add_test(t, authenticate__scopes_narrow_the_role);
-	tcase_add_loop_test(t, authenticate__refuses_shapes, 0, PB_ARRAY_LEN(refused));
+	tcase_add_test(t, authenticate__refuses_shapes);
 	tcase_add_test(t, authenticate__unknown_expired_revoked_suspended);
 	tcase_add_test(t, authenticate__expires);
 	tcase_add_test(t, stored_hash__depends_on_the_subkey);

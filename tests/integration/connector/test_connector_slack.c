@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "integration/connector/host.h"
 #include "os/os_process.h"
+#include "support/port.h"
 #include "base/base.h"
 
 #define CONTRACTS PB_SOURCE_DIR "/../shared/contracts"
@@ -60,15 +61,6 @@ static bool install(void)
 	return run(copy, envp, NULL) && run(npm, envp, NULL);
 }
 
-static uint16_t free_port(void)
-{
-	struct mini_http *s = mini_start();
-	uint16_t p = s->port;
-
-	mini_stop(s);
-	return p;
-}
-
 static bool reachable(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -91,7 +83,7 @@ static void setup(void)
 				    number, "--vendors", "slack", "--log", log_path,   NULL};
 	int64_t until = pb_mono_us() + 20 * PB_USEC_PER_SEC;
 
-	port = free_port();
+	port = (uint16_t)port_reserve();
 	(void)pb_str_printf(number, sizeof(number), "%u", port);
 	(void)pb_str_printf(base, sizeof(base), "http://127.0.0.1:%u/slack/api", port);
 	(void)pb_str_printf(log_path, sizeof(log_path), "%s/log.jsonl", dir);

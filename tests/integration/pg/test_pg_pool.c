@@ -14,14 +14,21 @@ static struct pb_err err;
 
 static const struct pg_stmt one = {.name = "one", .sql = "SELECT 1::int8"};
 
+static void open_pool(int64_t statement_timeout_us)
+{
+	const struct pg_pool_config c = {.url = db.super_url,
+					 .max_connections = 2,
+					 .connect_timeout_us = 20 * SEC,
+					 .borrow_timeout_us = SEC / 4,
+					 .statement_timeout_us = statement_timeout_us};
+
+	ck_assert_int_eq(pg_pool_new(&c, &pool, &err), PB_OK);
+}
+
 static void setup(void)
 {
-	struct pg_pool_config c = {
-		.max_connections = 2, .borrow_timeout_us = SEC / 4, .statement_timeout_us = SEC};
-
 	pg_db_create(&db);
-	c.url = db.super_url;
-	ck_assert_int_eq(pg_pool_new(&c, &pool, &err), PB_OK);
+	open_pool(20 * SEC);
 	ck_assert_int_eq(pg_db_psql(db.super_url,
 				    "CREATE TABLE t (k int PRIMARY KEY CHECK (k < 100), v text);"),
 			 0);
@@ -105,13 +112,19 @@ START_TEST(pool__errors_are_told_apart)
 		 "database.unavailable"},
 	};
 	const struct pg_stmt stmt = {.name = "case", .sql = c[_i].sql};
+	const int64_t end = pb_mono_us() + 20 * SEC;
 	pb_autoptr(pg_result) r = NULL;
 
+	if (c[_i].status == PB_E_TIMEOUT) {
+		pg_pool_free(pool);
+		open_pool(SEC);
+	}
 	ck_assert_int_eq(pg_query(pool, NULL, &stmt, NULL, NULL, &err), c[_i].status);
 	if (c[_i].code)
 		ck_assert_str_eq(err.code, c[_i].code);
-	/* whatever happened, the pool goes on */
-	ck_assert_msg(pg_query(pool, NULL, &one, NULL, &r, &err) == PB_OK, "%s", err.msg);
+	/* whatever happened, the pool goes on (where a statement has a second, a busy machine may need several) */
+	while (pg_query(pool, NULL, &one, NULL, &r, &err) != PB_OK)
+		ck_assert_msg(c[_i].status == PB_E_TIMEOUT && pb_mono_us() < end, "%s", err.msg);
 	ck_assert_int_eq(pg_get_i64(r, 0, 0), 1);
 }
 END_TEST
@@ -187,11 +200,12 @@ START_TEST(pool__fails_fast_and_comes_back)
 	begun = pb_mono_us();
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(pg_query(pool, NULL, &one, NULL, NULL, &err), PB_E_UNAVAILABLE);
-	ck_assert_int_lt(pb_mono_us() - begun, 2 * SEC);
+	/* none has waited for a connection, which would be a quarter of a second each */
+	ck_assert_int_lt(pb_mono_us() - begun, 10 * SEC);
 	servers("start");
 	begun = pb_mono_us();
 	while (pg_pool_health(pool, &err) != PB_OK)
-		ck_assert_int_lt(pb_mono_us() - begun, 5 * SEC);
+		ck_assert_int_lt(pb_mono_us() - begun, 20 * SEC);
 }
 END_TEST
 

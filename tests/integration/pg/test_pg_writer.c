@@ -69,7 +69,7 @@ static void writer_start(int threads, size_t queue_bytes)
 
 static void setup(void)
 {
-	struct pg_pool_config c = {.max_connections = 2};
+	struct pg_pool_config c = {.max_connections = 2, PG_DB_PATIENT};
 	struct pb_err err = PB_ERR_INIT;
 
 	pg_db_create(&db);
@@ -133,17 +133,27 @@ static enum pb_status item_submit(struct pb_uuid id, int32_t v, int parts, int64
 				deadline_us, NULL);
 }
 
-static void flush(void)
+#define WAIT_FOR(cond)                                                                             \
+	do {                                                                                       \
+		const struct timespec step_ = pb_timespec(1000);                                   \
+		for (int64_t end_ = pb_mono_us() + 60 * SEC; !(cond);) {                           \
+			ck_assert_msg(pb_mono_us() < end_, "never: %s", #cond);                    \
+			(void)nanosleep(&step_, NULL);                                             \
+		}                                                                                  \
+	} while (0)
+
+static struct pg_writer_stats stats(void)
 {
 	struct pg_writer_stats s;
 
-	for (;;) {
-		pg_writer_stats(writer, &s);
-		if (s.applied + s.not_applied + s.failed + s.unknown == s.submitted)
-			return;
-		(void)pb_cpu_us();
-		sched_yield();
-	}
+	pg_writer_stats(writer, &s);
+	return s;
+}
+
+/* The writer counts an answer before it gives it: what has come here is what counts. */
+static void flush(void)
+{
+	WAIT_FOR((uint64_t)(n_applied + n_not + n_failed + n_unknown) == stats().submitted);
 }
 
 #define THREADS 32
@@ -192,8 +202,14 @@ END_TEST
 
 START_TEST(submit__a_poisoned_row_harms_nobody)
 {
+	static const struct pg_stmt lock = {.name = "l",
+					    .sql = "LOCK TABLE item IN ACCESS EXCLUSIVE MODE"};
+	pb_autoptr(pg_tx) tx = NULL;
 	struct pg_writer_stats s;
 
+	/* kept back until all are there: a bad one of two at least is among others then */
+	ck_assert_int_eq(pg_tx_begin(pool, NULL, &tx, NULL), PB_OK);
+	ck_assert_int_eq(pg_tx_query(tx, &lock, NULL, NULL, NULL), PB_OK);
 	for (int i = 0; i < 500; i++)
 		ck_assert_int_eq(item_submit(pb_uuid7(),
 					     i == 77 || i == 400 ? -1
@@ -201,6 +217,7 @@ START_TEST(submit__a_poisoned_row_harms_nobody)
 								 : i,
 					     1, 0),
 				 PB_OK);
+	pg_tx_free(pb_steal(tx));
 	flush();
 	pg_writer_stats(writer, &s);
 	ck_assert_int_eq(n_failed, 2);
@@ -226,23 +243,26 @@ static void *kill_backends(void *arg)
 
 START_TEST(submit__backends_killed_in_the_middle)
 {
-	struct pg_writer_stats s;
+	const struct timespec step = pb_timespec(1000);
 	atomic_bool stop = false;
 	pthread_t killer;
+	int more = 0;
 
 	ck_assert_int_eq(pthread_create(&killer, NULL, kill_backends, &stop), 0);
 	run_threads();
-	for (int64_t until = pb_mono_us() + SEC; pb_mono_us() < until;)
-		sched_yield();
+	/* three first connections, and as many kills have met work at least */
+	for (int64_t end = pb_mono_us() + 60 * SEC; stats().reconnects <= 6; more++) {
+		ck_assert(pb_mono_us() < end);
+		ck_assert_int_eq(item_submit(pb_uuid7(), more, 0, 0), PB_OK);
+		nanosleep(&step, NULL);
+	}
 	atomic_store(&stop, true);
 	(void)pthread_join(killer, NULL);
 	flush();
-	pg_writer_stats(writer, &s);
-	printf("killed: %llu reconnects\n", (unsigned long long)s.reconnects);
-	ck_assert_uint_gt(s.reconnects, 3);
-	ck_assert_int_eq(n_applied, THREADS * EACH);
+	printf("killed: %llu reconnects\n", (unsigned long long)stats().reconnects);
+	ck_assert_int_eq(n_applied, THREADS * EACH + more);
 	ck_assert_int_eq(n_wrong, 0);
-	ck_assert_int_eq(sql("SELECT count(*) FROM item"), THREADS * EACH);
+	ck_assert_int_eq(sql("SELECT count(*) FROM item"), THREADS * EACH + more);
 	ck_assert_int_eq(sql("SELECT count(*) FROM part"), THREADS * 999);
 }
 END_TEST
@@ -271,17 +291,14 @@ START_TEST(submit__server_gone_and_back)
 	begun = pb_mono_us();
 	ck_assert_int_eq(item_submit(pb_uuid7(), 2, 0, begun + SEC / 2), PB_OK);
 	ck_assert_int_eq(item_submit(pb_uuid7(), 3, 0, 0), PB_OK);
-	while (n_failed + n_unknown == 0)
-		sched_yield();
+	WAIT_FOR(n_failed + n_unknown > 0); /* it would wait for ever */
 	ck_assert_int_ge(pb_mono_us() - begun, SEC / 2 - 1000);
-	ck_assert_int_le(pb_mono_us() - begun, 2 * SEC);
-	ck_assert(!pg_writer_healthy(writer));
+	WAIT_FOR(!pg_writer_healthy(writer));
 	ck_assert_int_eq(n_applied, 1);
 	servers("start");
-	while (n_applied < 2)
-		sched_yield();
+	WAIT_FOR(n_applied == 2);
 	ck_assert_int_eq(sql("SELECT count(*) FROM item WHERE v = 3"), 1);
-	ck_assert(pg_writer_stop(writer, pb_mono_us() + SEC));
+	ck_assert(pg_writer_stop(writer, pb_mono_us() + 20 * SEC));
 }
 END_TEST
 
@@ -291,10 +308,9 @@ START_TEST(submit__what_comes_too_late_is_not_written)
 	ck_assert_int_eq(item_submit(pb_uuid7(), 5, 0, pb_mono_us() - 1), PB_OK);
 	ck_assert_int_eq(item_submit(pb_uuid7(), 6, 0, 0), PB_OK);
 	flush();
-	while (n_failed == 0)
-		sched_yield();
+	ck_assert_int_eq(n_failed, 1);
 	ck_assert_int_eq(n_applied, 1);
-	ck_assert(pg_writer_stop(writer, pb_mono_us() + SEC));
+	ck_assert(pg_writer_stop(writer, pb_mono_us() + 20 * SEC));
 	ck_assert_int_eq(sql("SELECT count(*) FROM item WHERE v = 5"), 0);
 }
 END_TEST
@@ -304,8 +320,7 @@ START_TEST(healthy__again_without_new_work)
 {
 	servers("kill");
 	ck_assert_int_eq(item_submit(pb_uuid7(), 2, 0, pb_mono_us() + SEC / 2), PB_OK);
-	while (n_failed + n_unknown == 0)
-		sched_yield();
+	WAIT_FOR(n_failed + n_unknown > 0);
 	servers("start");
 	ck_assert(pg_writer_healthy(writer));
 }
@@ -314,7 +329,10 @@ END_TEST
 static void log_done(void *arg, const struct pg_reply *r)
 {
 	(void)arg;
-	n_applied += r->outcome == PG_APPLIED;
+	if (r->outcome == PG_APPLIED)
+		n_applied++;
+	else
+		n_failed++;
 }
 
 START_TEST(submit__same_key_keeps_its_order)
@@ -360,7 +378,6 @@ START_TEST(submit__what_was_refused_takes_no_room)
 	pb_autoptr(pg_tx) tx = NULL;
 	static const struct pg_stmt lock = {.name = "l",
 					    .sql = "LOCK TABLE item IN ACCESS EXCLUSIVE MODE"};
-	struct pg_writer_stats stats;
 	struct pb_err err = PB_ERR_INIT;
 	int taken = 0;
 
@@ -375,8 +392,7 @@ START_TEST(submit__what_was_refused_takes_no_room)
 	pg_tx_free(tx);
 	tx = NULL;
 	flush();
-	pg_writer_stats(writer, &stats);
-	ck_assert_uint_eq(stats.queued_bytes, 0);
+	ck_assert_uint_eq(stats().queued_bytes, 0);
 	ck_assert_int_eq(n_applied, taken);
 	ck_assert_int_eq(item_submit(pb_uuid7(), 1, 0, 0), PB_OK);
 	flush();
@@ -395,7 +411,8 @@ START_TEST(stop__has_a_deadline)
 	ck_assert_int_eq(pg_tx_query(tx, &lock, NULL, NULL, NULL), PB_OK);
 	ck_assert_int_eq(item_submit(pb_uuid7(), 1, 0, 0), PB_OK);
 	ck_assert(!pg_writer_stop(writer, begun + SEC / 2));
-	ck_assert_int_lt(pb_mono_us() - begun, 2 * SEC);
+	/* not when the time for a lock is over, 5 s */
+	ck_assert_int_lt(pb_mono_us() - begun, 4 * SEC);
 	ck_assert_int_eq(n_failed + n_unknown, 1);
 }
 END_TEST

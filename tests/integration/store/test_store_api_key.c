@@ -18,7 +18,7 @@ static struct pb_err err;
 
 static void open_pool(const char *url, struct pg_pool **ret)
 {
-	const struct pg_pool_config config = {.url = url, .max_connections = 4};
+	const struct pg_pool_config config = {.url = url, .max_connections = 4, PG_DB_PATIENT};
 
 	ck_assert_int_eq(pg_pool_new(&config, ret, &err), PB_OK);
 }

@@ -22,7 +22,7 @@ static struct sync_wait w;
 
 static struct pg_pool *pool_of(const char *url)
 {
-	const struct pg_pool_config c = {.url = url, .max_connections = 4};
+	const struct pg_pool_config c = {.url = url, .max_connections = 4, PG_DB_PATIENT};
 	struct pg_pool *p = NULL;
 	struct pb_err err = PB_ERR_INIT;
 
@@ -600,6 +600,17 @@ START_TEST(partitions__made_ahead_and_dropped)
 }
 END_TEST
 
+/* A try that the server does not answer in time is none. */
+static void await_leader(struct store_leader *l)
+{
+	const struct timespec step = pb_timespec(10000);
+
+	for (int64_t end = pb_mono_us() + 20 * SEC; !store_leader_try(l);) {
+		ck_assert(pb_mono_us() < end);
+		nanosleep(&step, NULL);
+	}
+}
+
 START_TEST(leader__one_at_a_time)
 {
 	pb_autoptr(store_leader) a = NULL;
@@ -608,15 +619,14 @@ START_TEST(leader__one_at_a_time)
 
 	ck_assert_int_eq(store_leader_new(db.engine_url, &a, &err), PB_OK);
 	ck_assert_int_eq(store_leader_new(db.engine_url, &b, &err), PB_OK);
-	ck_assert(store_leader_try(a));
-	ck_assert(store_leader_try(a));
+	await_leader(a);
+	await_leader(a);
 	ck_assert(!store_leader_try(b));
 	(void)sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
 		  " WHERE application_name = 'patchbay-leader' AND datname = current_database()"
 		  " AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_stat_activity.pid AND "
 		  "locktype = 'advisory')");
-	while (!store_leader_try(b))
-		;
+	await_leader(b);
 	ck_assert(!store_leader_try(a));
 }
 END_TEST
@@ -661,7 +671,17 @@ END_TEST
 /* ---- real repeats: backends die while whole lives go through the writer -------------------------- */
 
 #define LIVES_THREADS 16
-#define LIVES         60
+#define LIVES         60 /* each thread, and more until enough backends have died */
+
+static atomic_int n_lives;
+
+static uint64_t reconnects(void)
+{
+	struct pg_writer_stats stats;
+
+	pg_writer_stats(writer, &stats);
+	return stats.reconnects;
+}
 
 static void *live_many(void *arg)
 {
@@ -670,7 +690,8 @@ static void *live_many(void *arg)
 
 	(void)arg;
 	pb_arena_init(&mine, 16u << 20);
-	for (int i = 0; i < LIVES && !bad; i++) {
+	/* two first connections, and the deaths met work */
+	for (int i = 0; (i < LIVES || reconnects() <= 5) && !bad; i++) {
 		struct store_accept a = accept_of("{}");
 		struct store_step step = step_of("s", MODEL_STEP_SUCCEEDED, "1");
 		struct store_checkpoint c = {.status = MODEL_EXECUTION_RUNNING,
@@ -695,6 +716,8 @@ static void *live_many(void *arg)
 			bad = &bad;
 		if (sync_finish(writer, &f, &v) != PG_APPLIED)
 			bad = &bad;
+		pb_arena_reset(&mine);
+		n_lives++;
 	}
 	pb_arena_done(&mine);
 	return bad ? (void *)1 : NULL;
@@ -717,8 +740,9 @@ START_TEST(repeat__whole_lives_with_dying_backends)
 {
 	pthread_t t[LIVES_THREADS], killer;
 	atomic_bool stop = false;
-	struct pg_writer_stats stats;
 	int bad = 0;
+
+	n_lives = 0;
 
 	ck_assert_int_eq(pthread_create(&killer, NULL, kill_writers, &stop), 0);
 	for (int i = 0; i < LIVES_THREADS; i++)
@@ -731,15 +755,13 @@ START_TEST(repeat__whole_lives_with_dying_backends)
 	}
 	atomic_store(&stop, true);
 	(void)pthread_join(killer, NULL);
-	pg_writer_stats(writer, &stats);
-	printf("lives: %llu reconnects\n", (unsigned long long)stats.reconnects);
-	ck_assert_uint_gt(stats.reconnects, 3);
+	printf("lives: %d, %llu reconnects\n", n_lives, (unsigned long long)reconnects());
 	ck_assert_int_eq(bad, 0);
 	ck_assert_int_eq(sql("SELECT count(*) FROM execution"), 0);
 	ck_assert_int_eq(sql("SELECT count(*) FROM execution_history WHERE lease_epoch = 1"),
-			 LIVES_THREADS * LIVES);
-	ck_assert_int_eq(sql("SELECT count(*) FROM step_run"), LIVES_THREADS * LIVES);
-	ck_assert_int_eq(sql("SELECT count(*) FROM idempotency"), LIVES_THREADS * LIVES);
+			 n_lives);
+	ck_assert_int_eq(sql("SELECT count(*) FROM step_run"), n_lives);
+	ck_assert_int_eq(sql("SELECT count(*) FROM idempotency"), n_lives);
 }
 END_TEST
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the hot statements cost: rows a second through the writer with 64 submitters, and their plans as
- * PostgreSQL itself logs them (auto_explain). The floors are far below what a small machine does; the numbers are
- * printed. The plans are checked strictly: no scan of the whole live table, no partition but the one needed.
+ * PostgreSQL itself logs them (auto_explain). The floors are far below what a small and busy machine does; the
+ * numbers are printed. The plans are checked strictly: no scan of the whole live table, no partition but the one needed.
  */
 #include "store/store_execution.h"
 #include <pthread.h>
@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 #define THREADS   64
-#define EACH      150
+#define EACH      60
 #define SEC       PB_USEC_PER_SEC
 #define FILLED    30000 /* live rows that are not due, while plans are looked at */
 #define LOG_BYTES (64u << 20)
@@ -27,7 +27,7 @@ static char trigger[600];
 
 static struct pg_pool *pool_of(const char *url)
 {
-	const struct pg_pool_config c = {.url = url, .max_connections = 4};
+	const struct pg_pool_config c = {.url = url, .max_connections = 4, PG_DB_PATIENT};
 	struct pg_pool *p = NULL;
 
 	ck_assert_int_eq(pg_pool_new(&c, &p, NULL), PB_OK);
@@ -165,7 +165,7 @@ static void measure(const char *what, void *(*fn)(void *))
 	struct pg_writer_stats before, after;
 	pthread_t t[THREADS];
 	int64_t begun = pb_mono_us(), took;
-	double per_s;
+	double per_s, per_batch;
 
 	pg_writer_stats(writer, &before);
 	for (intptr_t i = 0; i < THREADS; i++)
@@ -179,11 +179,12 @@ static void measure(const char *what, void *(*fn)(void *))
 	took = pb_mono_us() - begun;
 	pg_writer_stats(writer, &after);
 	per_s = THREADS * EACH * 1e6 / (double)took;
-	printf("%-12s %8.0f rows/s, %5.1f rows a batch, %.2f ms a batch\n", what, per_s,
-	       (double)(after.rows - before.rows) / (double)(after.batches - before.batches),
+	per_batch = (double)(after.rows - before.rows) / (double)(after.batches - before.batches);
+	printf("%-12s %8.0f rows/s, %5.1f rows a batch, %.2f ms a batch\n", what, per_s, per_batch,
 	       (double)(after.write_us - before.write_us) / 1000 /
 		       (double)(after.batches - before.batches));
-	ck_assert(per_s > 300);
+	ck_assert(per_s > 100);
+	ck_assert(per_batch > 2); /* not a commit for each */
 }
 
 START_TEST(speed__of_the_writer)
@@ -258,7 +259,7 @@ START_TEST(plans__touch_what_they_need)
 	ck_assert_int_eq(
 		pg_db_psql(
 			db.super_url,
-			"ANALYZE;"
+			"ANALYZE; ALTER TABLE execution SET (autovacuum_enabled = off);"
 			"INSERT INTO execution (tenant_id, id, workflow_id, workflow_version, "
 			"status, created_at, due_at)"
 			" SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 0, "

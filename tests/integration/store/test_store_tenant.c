@@ -16,7 +16,7 @@ static struct pb_err err;
 
 static void setup(void)
 {
-	struct pg_pool_config config = {.max_connections = 4};
+	struct pg_pool_config config = {.max_connections = 4, PG_DB_PATIENT};
 
 	pg_db_open(&db);
 	config.url = db.api_url;

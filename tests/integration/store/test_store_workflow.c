@@ -15,7 +15,7 @@ static struct pb_err err;
 
 static struct pg_pool *pool_of(const char *url)
 {
-	const struct pg_pool_config c = {.url = url, .max_connections = 4};
+	const struct pg_pool_config c = {.url = url, .max_connections = 4, PG_DB_PATIENT};
 	struct pg_pool *p = NULL;
 
 	ck_assert_int_eq(pg_pool_new(&c, &p, &err), PB_OK);

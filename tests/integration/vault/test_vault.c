@@ -36,7 +36,7 @@ static enum pb_status start(const char *keys, struct vault **ret)
 
 static void setup(void)
 {
-	struct pg_pool_config config = {.max_connections = 10};
+	struct pg_pool_config config = {.max_connections = 10, PG_DB_PATIENT};
 
 	pg_db_open(&db);
 	config.url = db.api_url;
@@ -315,7 +315,7 @@ START_TEST(data_keys__are_behind_row_security)
 	pb_autofree uint8_t *a = NULL;
 	pb_autoptr(pg_result) none = NULL;
 	pb_autoptr(pg_result) b = NULL;
-	struct pg_pool_config config = {.url = db.engine_url};
+	struct pg_pool_config config = {.url = db.engine_url, PG_DB_PATIENT};
 	struct pg_pool *engine;
 	struct store_data_key k;
 	size_t n;
