@@ -122,7 +122,7 @@ host_wait_ready() {
 	for try in {1..1200}; do
 		servers_ask "$port" "GET $path HTTP/1.1"$'\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' " 200 " &&
 			return 0
-		[ "$try" -lt 4 ] || servers_pid "$dir" "$name" >/dev/null || return 1
+		servers_spawned "$dir" "$name" || return 1
 		sleep 0.05
 	done
 	return 1

@@ -80,6 +80,12 @@ servers_pid() {
 	echo "$pid"
 }
 
+# servers_spawned DIR NAME: what was just started is still there, its exec done or not.
+servers_spawned() {
+	# a zombie has an empty command line: it is as gone as can be
+	[ -n "$(tr -d '\0' 2>/dev/null <"/proc/$(cat "$1/pids/$2")/cmdline")" ]
+}
+
 servers_init() {
 	local dir=$1 sub
 
@@ -283,8 +289,7 @@ servers_start_one() {
 				echo "$port" >"$dir/ports/$name"
 				return 0
 			fi
-			# the first looks may come before the exec that makes the process recognisable
-			[ "$try" -lt 4 ] || servers_pid "$dir" "$name" >/dev/null || break
+			servers_spawned "$dir" "$name" || break
 			sleep 0.05
 		done
 		rm -f "$dir/ports/$name"
