@@ -142,7 +142,7 @@ START_TEST(guard__refuses_and_closes)
 		assert_envelope();
 		ck_assert_int_eq(atomic_load(&fx_handled), 0);
 		ck_assert_ptr_nonnull(strstr(answer.p, "\r\nConnection: close\r\n"));
-		ck_assert(client_closed(fd, 3 * PB_USEC_PER_SEC));
+		ck_assert(client_closed(fd, CLIENT_WAIT_US));
 	}
 	close(fd);
 	assert_alive();
