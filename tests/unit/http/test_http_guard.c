@@ -272,7 +272,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 40);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, guard__refuses_and_closes, 0, PB_ARRAY_LEN(refused));
 	tcase_add_loop_test(tc, guard__accepts_good_ones, 0, PB_ARRAY_LEN(accepted));
