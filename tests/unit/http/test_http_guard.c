@@ -20,6 +20,7 @@ static void setup(void)
 	pb_buf_init(&answer, 0);
 	fx_start((struct http_cfg){
 		.threads = 8, .keep_alive_us = 300000, .header_timeout_us = 3000000});
+	fx_warm_up();
 }
 
 static void teardown(void)
