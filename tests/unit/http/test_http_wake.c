@@ -18,9 +18,11 @@ static int64_t stop_takes_us(const char *listen)
 	struct http_router *router = http_router_new();
 	struct http_server *server = NULL;
 	struct pb_err err = PB_ERR_INIT;
+	const struct timespec pause = pb_timespec(50 * PB_USEC_PER_MSEC);
 	int64_t started_us = 0;
 
 	ck_assert_int_eq(http_server_start(&cfg, router, &server, &err), PB_OK);
+	(void)nanosleep(&pause, NULL); /* until it sleeps; else there is nothing to wake */
 	started_us = pb_mono_us();
 	http_server_stop(server);
 	started_us = pb_mono_us() - started_us;
@@ -33,7 +35,7 @@ START_TEST(wake__server_stops_at_once)
 {
 	int64_t best_us = INT64_MAX;
 
-	for (int i = 0; i < 10 && best_us > PB_USEC_PER_SEC; i++)
+	for (int i = 0; i < 3 && best_us > PB_USEC_PER_SEC; i++)
 		best_us = PB_MIN(best_us, stop_takes_us(listen_on[_i]));
 	ck_assert_int_le(best_us, PB_USEC_PER_SEC);
 }
