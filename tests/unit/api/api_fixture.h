@@ -62,7 +62,7 @@ static int fx_ask(const char *method, const char *target, const char *headers, c
 			  "Content-Length: %zu\r\n\r\n%s",
 			  method, target, headers, strlen(body), body);
 	ck_assert(client_send(fd, out.p, out.len));
-	ck_assert_int_eq(client_read(fd, &in, 10 * PB_USEC_PER_SEC), 1);
+	ck_assert_int_eq(client_read(fd, &in, CLIENT_WAIT_US), 1);
 	close(fd);
 	status = client_status(&in);
 	text = strstr(in.p, "\r\n\r\n") + 4;

@@ -141,7 +141,7 @@ static Suite *body_suite(void)
 	Suite *s = suite_create("api_body");
 	TCase *tc = tcase_create("body");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, fx_stop);
 	tcase_add_loop_test(tc, body__is_read_strictly, 0, PB_ARRAY_LEN(bodies));
 	tcase_add_test(tc, body__may_be_absent_where_it_may);

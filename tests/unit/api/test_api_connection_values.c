@@ -114,7 +114,7 @@ static Suite *values_suite(void)
 	Suite *s = suite_create("api_connection_values");
 	TCase *tc = tcase_create("values");
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, is_secret__by_the_schema_alone, 0, PB_ARRAY_LEN(names));
 	tcase_add_test(tc, merge__keeps_absent_replaces_present_removes_null);

@@ -108,7 +108,7 @@ static Suite *cursor_suite(void)
 	Suite *s = suite_create("api_cursor");
 	TCase *tc = tcase_create("cursor");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, cursor__comes_back_as_the_id);
 	tcase_add_test(tc, cursor__fits_nowhere_else);

@@ -356,7 +356,7 @@ static Suite *openapi_suite(void)
 	Suite *s = suite_create("openapi");
 	TCase *tc = tcase_create("openapi");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, openapi__has_every_route);
 	tcase_add_test(tc, openapi__has_nothing_else);

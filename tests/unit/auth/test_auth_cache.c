@@ -136,7 +136,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("cache");
 
 	crypto_init();
-	tcase_set_timeout(t, 20);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, get__until_ttl_or_expiry);
 	tcase_add_test(t, get__remembers_refusals);

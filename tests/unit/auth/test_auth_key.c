@@ -91,7 +91,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("key");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, generate__is_wellformed_and_fresh);
 	tcase_add_test(t, wellformed__known_key);
 	tcase_add_test(t, wellformed__refuses_each_changed_character);

@@ -66,7 +66,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("token");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, generate__is_wellformed_and_fresh);
 	tcase_add_loop_test(t, wellformed__refuses, 0, PB_ARRAY_LEN(bad));
 	tcase_add_test(t, wellformed__accepts_the_canonical_one);

@@ -173,7 +173,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("arena");
 	TCase *tc = tcase_create("arena");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, alloc__is_zeroed_and_aligned);
 	tcase_add_test(tc, alloc__zeroes_again_after_reset);
 	tcase_add_test(tc, alloc__pieces_do_not_overlap);

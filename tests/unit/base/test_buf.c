@@ -144,7 +144,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("buf");
 	TCase *tc = tcase_create("buf");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, add__grows_and_keeps_content);
 	tcase_add_test(tc, add__nothing_is_fine);
 	tcase_add_test(tc, limit__is_exact_and_keeps_what_was_there);

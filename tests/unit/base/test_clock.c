@@ -63,7 +63,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("clock");
 	TCase *tc = tcase_create("clock");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, now__is_the_systems_time);
 	tcase_add_test(tc, mono__never_goes_back);
 	tcase_add_test(tc, cpu__counts_work);

@@ -77,7 +77,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("crashpoint");
 	TCase *tc = tcase_create("crashpoint");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, unarmed__does_nothing);
 	tcase_add_test(tc, arm__refuses_what_it_cannot_read);
 	tcase_add_test(tc, armed__survives_one_pass_fewer);

@@ -77,7 +77,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("err");
 	TCase *tc = tcase_create("err");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, set__fills_and_returns);
 	tcase_add_test(tc, set__cuts_between_characters);
 	tcase_add_test(tc, prefix__goes_in_front);

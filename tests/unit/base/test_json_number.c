@@ -167,7 +167,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("json_number");
 	TCase *tc = tcase_create("json_number");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, cmp__orders_any_decimal_text, 0, PB_ARRAY_LEN(ladder));
 	tcase_add_test(tc, cmp__mixes_kinds);
 	tcase_add_loop_test(tc, i64__reads_integers_in_any_spelling, 0, PB_ARRAY_LEN(cases));

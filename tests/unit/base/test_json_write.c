@@ -188,7 +188,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("json_write");
 	TCase *tc = tcase_create("json_write");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, write_string__escapes_and_repairs, 0, PB_ARRAY_LEN(strings));
 	tcase_add_test(tc, write_string__stops_at_the_limit);
 	tcase_add_test(tc, jw__nests_and_places_commas);

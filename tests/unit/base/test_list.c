@@ -93,7 +93,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("list");
 	TCase *tc = tcase_create("list");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, append_remove_pop__keep_order);
 	tcase_add_test(tc, splice__moves_all);
 	tcase_add_test(tc, foreach_safe__allows_removal);

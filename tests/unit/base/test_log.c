@@ -113,7 +113,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("log");
 	TCase *tc = tcase_create("log");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, sink__gets_records_over_the_level);
 	tcase_add_test(tc, plain__warnings_on_one_line_each);
 	suite_add_tcase(s, tc);

@@ -63,7 +63,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("macro");
 	TCase *tc = tcase_create("macro");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, container_of__finds_the_outer_struct);
 	tcase_add_test(tc, min_max__pick_one);
 	tcase_add_test(tc, assert__passes_a_truth);

@@ -142,7 +142,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("mem");
 	TCase *tc = tcase_create("mem");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, xcalloc__zeroes_and_is_never_null);
 	tcase_add_test(tc, xrealloc__keeps_content);
 	tcase_add_test(tc, xmemdup__ends_with_a_nul);

@@ -55,7 +55,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("net");
 	TCase *t = tcase_create("net");
 
-	tcase_set_timeout(t, 20);
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, net__has_its_addresses, 0, PB_ARRAY_LEN(nets));
 	tcase_add_test(t, net__wrong_ones_are_refused);
 	suite_add_tcase(s, t);

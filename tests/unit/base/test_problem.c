@@ -108,7 +108,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("problem");
 	TCase *tc = tcase_create("problem");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, add__keeps_order_and_counts_on);
 	tcase_add_test(tc, add__copies_and_cuts);
 	tcase_add_test(tc, add__full_arena_only_counts);

@@ -108,7 +108,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, payload__round_trip_and_refusals);
 	tcase_add_loop_test(tc, reply__delivered, 0, PB_ARRAY_LEN(replies));
 	tcase_add_loop_test(tc, puback__ok, 0, PB_ARRAY_LEN(acks));

@@ -73,7 +73,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, url__table, 0, PB_ARRAY_LEN(urls));
 	tcase_add_test(tc, script__sha1);
 	suite_add_tcase(s, tc);

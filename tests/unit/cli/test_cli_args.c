@@ -178,7 +178,7 @@ static Suite *cli_args_suite(void)
 	Suite *s = suite_create("cli_args");
 	TCase *tc = tcase_create("args");
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, parse__command_and_options_in_any_order);
 	tcase_add_test(tc, parse__roles_become_a_setting);
 	tcase_add_test(tc, parse__flags);

@@ -154,7 +154,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_check");
 	TCase *t = tcase_create("check");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, check__good_set_passes);
 	tcase_add_loop_test(t, check__names_the_broken_rule, 0, PB_ARRAY_LEN(bad));

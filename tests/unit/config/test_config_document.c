@@ -60,7 +60,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_document");
 	TCase *t = tcase_create("document");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, document__lists_every_setting);
 	tcase_add_test(t, dump__loads_again);
 	suite_add_tcase(s, t);

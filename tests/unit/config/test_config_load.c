@@ -148,7 +148,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_load");
 	TCase *t = tcase_create("load");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, load__defaults);
 	tcase_add_test(t, load__later_source_wins);

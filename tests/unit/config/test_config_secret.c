@@ -158,7 +158,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_secret");
 	TCase *t = tcase_create("secret");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, read__cuts_line_ends);
 	tcase_add_loop_test(t, read__refuses_open_modes, 0, PB_ARRAY_LEN(open_modes));

@@ -95,7 +95,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_shape");
 	TCase *t = tcase_create("shape");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, shape__decides, 0, PB_ARRAY_LEN(cases));
 	suite_add_tcase(s, t);
 	return s;

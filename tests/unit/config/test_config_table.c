@@ -40,7 +40,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_table");
 	TCase *t = tcase_create("table");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, table__is_sane);
 	suite_add_tcase(s, t);
 	return s;

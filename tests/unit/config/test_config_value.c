@@ -132,7 +132,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("config_value");
 	TCase *t = tcase_create("value");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, set__reads_and_refuses, 0, PB_ARRAY_LEN(cases));
 	tcase_add_test(t, set__names_the_range);

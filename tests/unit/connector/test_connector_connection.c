@@ -163,7 +163,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, render__each_form, 0, (int)PB_ARRAY_LEN(renders));
 	tcase_add_test(tc, new__refuses_what_is_no_object);
 	tcase_add_test(tc, redact__secrets_only_and_every_time);

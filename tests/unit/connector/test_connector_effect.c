@@ -68,7 +68,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, effect_of__each_combination, 0, (int)PB_ARRAY_LEN(table));
 	tcase_add_test(tc, names__are_those_of_the_wire);
 	suite_add_tcase(s, tc);

@@ -155,7 +155,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, strike__third_in_five_minutes);
 	tcase_add_test(tc, strike__slow_ones_do_not_count);

@@ -333,7 +333,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, parse__reports_the_fault_and_its_place, 0, (int)PB_ARRAY_LEN(bad));
 	tcase_add_test(tc, parse__reports_all_faults_at_once);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/base.h"
 
@@ -243,7 +244,7 @@ static atomic_bool stop;
 
 static void *reader(void *arg)
 {
-	size_t *n = arg;
+	atomic_size_t *n = arg;
 	struct pb_err e = PB_ERR_INIT;
 
 	while (!atomic_load(&stop)) {
@@ -254,7 +255,7 @@ static void *reader(void *arg)
 		if (strcmp(connector_action_operation(a)->id, "go") != 0)
 			return (void *)1;
 		connector_action_unref(a);
-		(*n)++;
+		atomic_fetch_add(n, 1);
 	}
 	return NULL;
 }
@@ -262,20 +263,27 @@ static void *reader(void *arg)
 START_TEST(snapshot__readers_and_changes_at_once)
 {
 	pthread_t t[3];
-	size_t n[3] = {0};
+	static atomic_size_t n[3];
+	const int64_t end = pb_mono_us() + 20 * PB_USEC_PER_SEC;
+	bool all_read = false;
 	void *bad = NULL;
 
 	atomic_store(&stop, false);
 	add("a", "1.0.0");
 	for (size_t i = 0; i < 3; i++)
 		t[i] = pb_thread_start("reader", 128 * 1024, reader, &n[i]);
-	for (int i = 0; i < 300; i++) {
+	/* a busy machine starts a thread late: until each has read beside the changes */
+	for (int i = 0; i < 300 || (!all_read && pb_mono_us() < end); i++) {
 		char version[32];
 
+		all_read = true;
+		for (size_t k = 0; k < 3; k++)
+			all_read = all_read && atomic_load(&n[k]) >= 100;
 		(void)pb_str_printf(version, sizeof(version), "1.0.%d", i % 8);
 		add("a", version);
 	}
 	atomic_store(&stop, true);
+	ck_assert(all_read);
 	for (size_t i = 0; i < 3; i++) {
 		pthread_join(t[i], &bad);
 		ck_assert_ptr_null(bad);
@@ -290,7 +298,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, action__name_version_and_errors);
 	tcase_add_test(tc, action__outlives_what_replaces_it);

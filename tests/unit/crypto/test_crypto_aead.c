@@ -117,7 +117,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("aead");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, aead__draft_irtf_cfrg_xchacha_a_3_1);
 	tcase_add_test(t, seal__has_the_documented_layout);
 	tcase_add_test(t, open__refuses_each_flipped_bit);

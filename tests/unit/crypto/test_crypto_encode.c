@@ -94,7 +94,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("encode");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, base64__rfc4648, 0, PB_ARRAY_LEN(plain));
 	tcase_add_loop_test(t, base64url__is_unpadded, 0, PB_ARRAY_LEN(plain));
 	tcase_add_test(t, base64url__uses_its_alphabet);

@@ -139,7 +139,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("hash");
 
 	crypto_init();
-	tcase_set_timeout(t, 20);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, sha256__fips_vectors);
 	tcase_add_test(t, sha512__fips_vector);
 	tcase_add_test(t, sha256_streaming__equals_whole);

@@ -85,7 +85,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("secret");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, new__is_zeroed_and_terminated);
 	tcase_add_test(t, copy__is_a_c_string);
 	tcase_add_test(t, random__differs);

@@ -158,7 +158,7 @@ START_TEST(submit__many_at_once)
 		got_done(&g[i]);
 	}
 	/* 256 a host at a time and 200 ms each: four rounds; one after the other would be 200 s */
-	ck_assert_int_lt(pb_mono_us() - start, 20 * PB_USEC_PER_SEC);
+	ck_assert_int_lt(pb_mono_us() - start, 50 * PB_USEC_PER_SEC);
 	ck_assert_uint_le(server->n_conns, 300);
 }
 END_TEST
@@ -170,7 +170,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, submit__reuses_the_connection);
 	tcase_add_test(tc, cancel__ends_a_running_request);

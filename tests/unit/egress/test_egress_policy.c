@@ -191,7 +191,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, policy_text__judges_each_network, 0, (int)PB_ARRAY_LEN(table));
 	tcase_add_loop_test(tc, policy_address__judges_like_the_text, 0, (int)PB_ARRAY_LEN(table));
 	tcase_add_test(tc, policy_address__blocks_other_families);

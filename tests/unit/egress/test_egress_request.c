@@ -219,7 +219,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, request_headers__refused, 0, (int)PB_ARRAY_LEN(bad_headers));
 	tcase_add_loop_test(tc, request_method__refused, 0, (int)PB_ARRAY_LEN(bad_methods));

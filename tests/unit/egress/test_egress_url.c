@@ -212,7 +212,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, url_parse__refuses, 0, (int)PB_ARRAY_LEN(bad));
 	tcase_add_test(tc, url_parse__refuses_length);
 	tcase_add_loop_test(tc, url_parse__reads, 0, (int)PB_ARRAY_LEN(good));

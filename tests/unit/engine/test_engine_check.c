@@ -109,7 +109,7 @@ static Suite *engine_check_suite(void)
 	Suite *s = suite_create("engine_check");
 	TCase *tc = tcase_create("check");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, check__says_all_faults, 0, (int)PB_ARRAY_LEN(cases));
 	suite_add_tcase(s, tc);

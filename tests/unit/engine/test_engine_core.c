@@ -411,7 +411,7 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, start__repeatable_call_leaves_without_a_commit);
 	tcase_add_test(tc, start__unrepeatable_call_waits_for_its_intent);
 	tcase_add_test(tc, start__workflow_without_steps_finishes);

@@ -226,7 +226,7 @@ static Suite *engine_plan_suite(void)
 	Suite *s = suite_create("engine_plan");
 	TCase *tc = tcase_create("plan");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, compile__orders_steps_and_edges);
 	tcase_add_test(tc, compile__tells_the_core_what_each_step_is);

@@ -113,7 +113,7 @@ static Suite *engine_timer_suite(void)
 	Suite *s = suite_create("engine_timer");
 	TCase *tc = tcase_create("heap");
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, empty__has_no_next);
 	tcase_add_test(tc, pop__gives_only_what_is_due);
 	tcase_add_test(tc, add__the_same_run_twice_stays_two);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/base.h"
 
-#define LONG_US (10 * PB_USEC_PER_SEC)
+#define LONG_US PB_USEC_PER_MIN
 #define STACK   ((size_t)256 * 1024)
 #define MAX     16
 
@@ -189,7 +189,7 @@ static Suite *engine_waiter_suite(void)
 	Suite *s = suite_create("engine_waiter");
 	TCase *tc = tcase_create("table");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, wait__gets_the_result_that_came_before_it);
 	tcase_add_test(tc, wait__ends_at_its_deadline);

@@ -66,23 +66,33 @@ START_TEST(table__survives_any_arguments)
 	static const char *const args[] = {
 		"null",           "true", "1",      "-1.5", "''",   "'abc'",        "[]",
 		"[1, 'a', null]", "{}",   "{a: 1}", "big",  "huge", "'2026-01-01'", "x => x"};
+	const struct pb_json *trigger;
 	struct expr_function f;
+	pb_auto_arena once; /* the trigger is not read again for each of all these calls */
 
+	pb_arena_init(&once, 1u << 20);
+	trigger = expr_test_json(&once, expr_test_trigger);
 	for (size_t i = 0; expr_function_at(i, &f); i++) {
 		for (size_t k = 0; k < PB_ARRAY_LEN(args) * PB_ARRAY_LEN(args) * 4; k++) {
+			struct expr_scope scope = {.now_us = INT64_C(1767225600000000),
+						   .trigger = trigger};
+			struct expr_budget budget;
 			const char *a = args[k % PB_ARRAY_LEN(args)];
 			const char *b = args[k / PB_ARRAY_LEN(args) % PB_ARRAY_LEN(args)];
 			size_t n = k / PB_ARRAY_LEN(args) / PB_ARRAY_LEN(args) + 1;
 			pb_auto_buf t = PB_BUF_INIT;
 			pb_autofree char *got = NULL;
 
-			ck_assert(pb_buf_addf(&t, "%s(%s", f.name, a));
+			if (n == 1 && k >= PB_ARRAY_LEN(args))
+				continue; /* only @b differs */
+			(void)pb_buf_addf(&t, "%s(%s", f.name, a);
 			for (size_t m = 1; m < n; m++)
-				ck_assert(pb_buf_addf(&t, ", %s", m % 2 ? b : a));
-			ck_assert(pb_buf_adds(&t, ")"));
-			got = expr_test_eval(pb_buf_str(&t));
-			ck_assert_msg(got[0] != '!' || pb_str_starts(got, "!expr."), "%s: %s",
-				      pb_buf_str(&t), got);
+				(void)pb_buf_addf(&t, ", %s", m % 2 ? b : a);
+			(void)pb_buf_adds(&t, ")");
+			expr_budget_init(&budget);
+			got = expr_test_eval_scope(pb_buf_str(&t), &scope, &budget);
+			if (got[0] == '!' && !pb_str_starts(got, "!expr."))
+				ck_abort_msg("%s: %s", pb_buf_str(&t), got);
 		}
 	}
 }

@@ -15,6 +15,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
+/* For whatever must happen: a machine may be busy, and what never happens is noticed all the same. */
+#define CLIENT_WAIT_US (20 * PB_USEC_PER_SEC)
+
 static inline int client_connect_from(unsigned port, const char *from)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

@@ -14,6 +14,7 @@ static struct http_router *fx_router;
 static struct http_server *fx_server;
 static unsigned fx_port;
 static _Atomic int fx_handled;
+static _Atomic bool fx_let_go; /* ends /held */
 
 static void fx_hello(struct http_req *r, void *arg)
 {
@@ -38,16 +39,6 @@ static void fx_unread(struct http_req *r, void *arg)
 	http_reply_fail(r, PB_E_UNAUTHENTICATED, "auth.required", "who are you?");
 }
 
-static void fx_big(struct http_req *r, void *arg)
-{
-	size_t n = 64 * 1024 * 1024;
-	char *big = pb_xcalloc(1, n);
-
-	memset(big, 'x', n);
-	http_reply_raw(r, 200, "text/plain", big, n);
-	free(big);
-}
-
 static void fx_slow(struct http_req *r, void *arg)
 {
 	int64_t ms = 0;
@@ -63,6 +54,16 @@ static void fx_slow(struct http_req *r, void *arg)
 	http_reply_data(r, 200, NULL, "1", 1);
 }
 
+static void fx_held(struct http_req *r, void *arg)
+{
+	struct timespec t = pb_timespec(1000);
+
+	atomic_fetch_add(&fx_handled, 1);
+	while (!atomic_load(&fx_let_go))
+		nanosleep(&t, NULL);
+	http_reply_data(r, 200, NULL, "1", 1);
+}
+
 static void fx_stream(struct http_req *r, void *arg)
 {
 	struct pb_err err = PB_ERR_INIT;
@@ -74,6 +75,20 @@ static void fx_stream(struct http_req *r, void *arg)
 	}
 	while (http_stream_write(r, "data: 1\n\n", 9))
 		nanosleep(&t, NULL);
+}
+
+/* Soon more than all buffers hold. */
+static void fx_flood(struct http_req *r, void *arg)
+{
+	static const char piece[32 * 1024];
+	struct pb_err err = PB_ERR_INIT;
+
+	if (http_stream_begin(r, 200, "text/event-stream", &err) != PB_OK) {
+		http_reply_error(r, &err);
+		return;
+	}
+	while (http_stream_write(r, piece, sizeof(piece)))
+		continue;
 }
 
 static void fx_problems(struct http_req *r, void *arg)
@@ -146,9 +161,10 @@ static const struct http_route fx_routes[] = {
 	 .pattern = "/unread",
 	 .handler = fx_unread,
 	 .max_body_bytes = 1 << 30},
-	{.method = HTTP_GET, .pattern = "/big", .handler = fx_big},
 	{.method = HTTP_GET, .pattern = "/slow", .handler = fx_slow},
+	{.method = HTTP_GET, .pattern = "/held", .handler = fx_held},
 	{.method = HTTP_GET, .pattern = "/stream", .handler = fx_stream},
+	{.method = HTTP_GET, .pattern = "/flood", .handler = fx_flood},
 	{.method = HTTP_GET, .pattern = "/problems", .handler = fx_problems},
 	{.method = HTTP_GET, .pattern = "/actor", .handler = fx_actor},
 	{.method = HTTP_GET, .pattern = "/ip", .handler = fx_ip},
@@ -173,6 +189,7 @@ static void fx_start(struct http_cfg cfg)
 	fx_port = http_server_port(fx_server, 0);
 	ck_assert_uint_ne(fx_port, 0);
 	atomic_store(&fx_handled, 0);
+	atomic_store(&fx_let_go, false);
 }
 
 static inline int fx_say(const char *text, struct pb_buf *b, int *ret_fd);
@@ -188,10 +205,30 @@ static inline void fx_warm_up(void)
 
 static void fx_stop(void)
 {
+	atomic_store(&fx_let_go, true);
 	http_server_stop(fx_server);
 	http_router_free(fx_router);
 	fx_server = NULL;
 }
+
+static inline struct http_stats fx_stats(void)
+{
+	struct http_stats st;
+
+	http_server_stats(fx_server, &st);
+	return st;
+}
+
+/* Waits for @condition, which is looked at again and again. */
+#define fx_await(condition)                                                                        \
+	do {                                                                                       \
+		const int64_t end_ = pb_mono_us() + CLIENT_WAIT_US;                                \
+		const struct timespec step_ = pb_timespec(PB_USEC_PER_MSEC);                       \
+		while (!(condition)) {                                                             \
+			ck_assert_msg(pb_mono_us() < end_, "not in time: %s", #condition);         \
+			nanosleep(&step_, NULL);                                                   \
+		}                                                                                  \
+	} while (0)
 
 /* Sends @n bytes on a new connection; the answer in @b. Returns its status, 0 when it was closed without. */
 static int fx_raw(const void *p, size_t n, struct pb_buf *b, int *ret_fd)
@@ -201,7 +238,7 @@ static int fx_raw(const void *p, size_t n, struct pb_buf *b, int *ret_fd)
 
 	ck_assert_int_ge(fd, 0);
 	(void)client_send(fd, p, n);
-	got = client_read(fd, b, 15 * PB_USEC_PER_SEC);
+	got = client_read(fd, b, CLIENT_WAIT_US);
 	if (ret_fd)
 		*ret_fd = fd;
 	else

@@ -50,7 +50,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("http_net");
 	TCase *t = tcase_create("net");
 
-	tcase_set_timeout(t, 20);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, nets__hold_what_one_of_them_has);
 	tcase_add_test(t, server__believes_a_network);
 	suite_add_tcase(s, t);

@@ -199,7 +199,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, target__paths, 0, PB_ARRAY_LEN(paths));
 	tcase_add_test(tc, target__limits);

@@ -149,7 +149,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, match__table, 0, PB_ARRAY_LEN(cases));
 	tcase_add_test(tc, match__names_and_rest);

@@ -12,19 +12,32 @@
 
 static const char *const listen_on[] = {"127.0.0.1:0", "0.0.0.0:0", "127.0.0.2:0,127.0.0.1:0"};
 
-START_TEST(wake__server_stops_at_once)
+static int64_t stop_takes_us(const char *listen)
 {
-	struct http_cfg cfg = {.listen = listen_on[_i], .threads = 8};
+	struct http_cfg cfg = {.listen = listen, .threads = 8};
 	struct http_router *router = http_router_new();
 	struct http_server *server = NULL;
 	struct pb_err err = PB_ERR_INIT;
+	const struct timespec pause = pb_timespec(50 * PB_USEC_PER_MSEC);
 	int64_t started_us = 0;
 
 	ck_assert_int_eq(http_server_start(&cfg, router, &server, &err), PB_OK);
+	(void)nanosleep(&pause, NULL); /* until it sleeps; else there is nothing to wake */
 	started_us = pb_mono_us();
 	http_server_stop(server);
-	ck_assert_int_lt(pb_mono_us() - started_us, PB_USEC_PER_SEC);
+	started_us = pb_mono_us() - started_us;
 	http_router_free(router);
+	return started_us;
+}
+
+/* Nobody to wake it: two seconds each time. A busy machine is not late each time. */
+START_TEST(wake__server_stops_at_once)
+{
+	int64_t best_us = INT64_MAX;
+
+	for (int i = 0; i < 3 && best_us > PB_USEC_PER_SEC; i++)
+		best_us = PB_MIN(best_us, stop_takes_us(listen_on[_i]));
+	ck_assert_int_le(best_us, PB_USEC_PER_SEC);
 }
 END_TEST
 
@@ -56,7 +69,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 90);
 	tcase_add_loop_test(tc, wake__server_stops_at_once, 0, PB_ARRAY_LEN(listen_on));
 	tcase_add_test(tc, wake__knocks_until_it_is_ended);
 	suite_add_tcase(s, tc);

@@ -210,7 +210,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("ipc_proto");
 	TCase *tc = tcase_create("codec");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_all, teardown_all);
 	tcase_add_test(tc, setup__survives);
 	tcase_add_test(tc, call__survives);

@@ -91,7 +91,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, local__keys_and_windows_are_apart);
 	tcase_add_test(tc, held__one_fetches_and_all_spend);

@@ -100,7 +100,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, window__allows_max_then_refuses);
 	tcase_add_test(tc, window__retry_after_is_true);
 	tcase_add_test(tc, window__long_run_rate_is_kept);

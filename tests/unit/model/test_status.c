@@ -97,7 +97,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("status");
 	TCase *tc = tcase_create("status");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, execution_status__names_there_and_back);
 	tcase_add_test(tc, wait_reason__names_there_and_back);
 	tcase_add_test(tc, step_status__names_there_and_back);

@@ -136,7 +136,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 20);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, format__has_ecs_names);
 	tcase_add_loop_test(tc, format__escapes, 0, PB_ARRAY_LEN(nasty));

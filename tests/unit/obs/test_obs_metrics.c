@@ -146,7 +146,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed = 0;
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, counter__adds_up_over_threads);
 	tcase_add_test(tc, register__same_labels_give_the_same_series);
 	tcase_add_test(tc, register__folds_too_many_series);

@@ -65,7 +65,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("os_sandbox");
 	TCase *tc = tcase_create("sandbox");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	if (check_forks() && !CHECK_SANITIZED) {
 		tcase_add_test(tc, self_test__fails_without_a_sandbox);
 		tcase_add_exit_test(tc, enter__then_seal, 0);

@@ -105,7 +105,7 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, value__integers_round_trip, 0, 9);
 	tcase_add_loop_test(tc, value__times, 0, 7);
 	tcase_add_test(tc, value__null_and_empty_differ);

@@ -76,15 +76,12 @@ END_TEST
 
 START_TEST(cancel__reaches_a_running_call)
 {
-	const uint64_t id = peer_call_for(&peer, "action:slow", "{\"ms\":60000}", 60000);
-	const int64_t start = pb_mono_us();
-	struct peer_end end;
+	/* far longer than peer_wait() waits */
+	const uint64_t id = peer_call_for(&peer, "action:slow", "{\"ms\":600000}", 600000);
 
 	ck_assert_int_eq(ipc_chan_send(peer.chan, IPC_CANCEL, id, 0, pb_slice(NULL, 0), NULL),
 			 PB_OK);
-	end = peer_wait(&peer, id, NULL, NULL);
-	ck_assert_uint_eq(end.fail.status, IPC_CANCELLED);
-	ck_assert_int_lt(pb_mono_us() - start, 5 * PB_USEC_PER_SEC);
+	ck_assert_uint_eq(peer_wait(&peer, id, NULL, NULL).fail.status, IPC_CANCELLED);
 }
 END_TEST
 
@@ -101,13 +98,19 @@ START_TEST(cancel__ends_a_waiting_question)
 }
 END_TEST
 
+/* On a busy machine the deadline may come before the question: then with a later one. */
 START_TEST(deadline__ends_a_waiting_question)
 {
-	const uint64_t id = peer_call_for(&peer, "action:reveal", "{}", 150);
-	struct ipc_frame f;
+	struct ipc_frame f = {0};
 
-	ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
-	ck_assert_uint_eq(peer_wait(&peer, id, NULL, NULL).fail.status, IPC_CANCELLED);
+	for (int64_t ms = 150; f.head.type != IPC_SECRET_GET; ms *= 4) {
+		ck_assert_int_lt(ms, 20000);
+		(void)peer_call_for(&peer, "action:reveal", "{}", ms);
+		ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
+		if (f.head.type != IPC_SECRET_GET)
+			ck_assert_uint_eq(peer_ended(&peer, &f).fail.status, IPC_CANCELLED);
+	}
+	ck_assert_uint_eq(peer_wait(&peer, peer.last_call, NULL, NULL).fail.status, IPC_CANCELLED);
 }
 END_TEST
 
@@ -221,12 +224,12 @@ START_TEST(crash__ends_the_runner_and_nothing_else)
 		ck_assert_int_eq(ended.signalled, deaths[_i].signal != 0);
 		ck_assert_int_eq(ended.value, deaths[_i].signal);
 	}
-	/* the next call has a new runner in under 200 ms */
+	/* the next call has a new runner at once; a wait for some time-out would be longer */
 	peer_done(&peer);
 	peer_start(&peer, "odd");
 	ck_assert(peer_run(&peer, "action:echo", "{}").ok);
 	if (exact)
-		ck_assert_int_lt(pb_mono_us() - start, PB_USEC_PER_SEC);
+		ck_assert_int_lt(pb_mono_us() - start, 10 * PB_USEC_PER_SEC);
 }
 END_TEST
 

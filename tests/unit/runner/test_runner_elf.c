@@ -155,7 +155,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("runner_elf");
 	TCase *tc = tcase_create("elf");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_image, teardown_image);
 	tcase_add_test(tc, check__takes_a_connector);
 	tcase_add_test(tc, check__refuses_a_second_dynamic_section);

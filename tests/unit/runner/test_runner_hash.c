@@ -148,7 +148,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("runner_hash");
 	TCase *tc = tcase_create("vectors");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, hash__matches_fips, 0, PB_ARRAY_LEN(digests));
 	tcase_add_test(tc, hash__of_a_million_letters);
 	tcase_add_loop_test(tc, hmac__matches_the_rfcs, 0, PB_ARRAY_LEN(macs));

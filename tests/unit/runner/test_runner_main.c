@@ -103,17 +103,24 @@ START_TEST(serve__answers_ping)
 }
 END_TEST
 
+/* The call runs until its question is answered. */
 START_TEST(serve__drains_after_the_last_call)
 {
-	struct ipc_frame f;
+	const struct ipc_value value = {.found = true, .body = PB_SLICE("s3cret")};
+	pb_auto_buf b = PB_BUF_INIT;
+	struct ipc_frame question, f;
 	struct os_exit ended;
 	uint64_t id, late;
 
 	peer_start(&peer, "odd");
-	id = peer_call(&peer, "action:slow", "{\"ms\":100}");
+	id = peer_call_for(&peer, "action:reveal", "{}", 60000);
+	ck_assert_int_eq(peer_next(&peer, &question, PEER_WAIT_US), IPC_IO_FRAME);
+	ck_assert_int_eq(question.head.type, IPC_SECRET_GET);
 	ck_assert_int_eq(ipc_chan_send(peer.chan, IPC_DRAIN, 0, 0, pb_slice(NULL, 0), NULL), PB_OK);
 	late = peer_call(&peer, "action:echo", "{}");
 	ck_assert(!peer_wait(&peer, late, NULL, NULL).ok);
+	ck_assert(ipc_encode_value(&b, &value));
+	peer_answer(&peer, &question, IPC_VALUE, &b);
 	ck_assert(peer_wait(&peer, id, NULL, NULL).ok);
 	ck_assert_int_eq(peer_next(&peer, &f, PEER_WAIT_US), IPC_IO_FRAME);
 	ck_assert_int_eq(f.head.type, IPC_EXIT_NOTICE);

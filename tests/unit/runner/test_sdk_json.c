@@ -170,7 +170,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("sdk_json");
 	TCase *tc = tcase_create("json");
 
-	tcase_set_timeout(tc, 10);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, valid__takes_json, 0, sizeof(good) / sizeof(good[0]));
 	tcase_add_loop_test(tc, valid__refuses_the_rest, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tc, valid__counts_levels);

@@ -88,7 +88,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("schema_format");
 	TCase *tc = tcase_create("schema_format");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, uri__absolute_only, 0, PB_ARRAY_LEN(uris));
 	tcase_add_loop_test(tc, email__plain_mailboxes, 0, PB_ARRAY_LEN(emails));
 	suite_add_tcase(s, tc);

@@ -72,7 +72,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("workflow_definition");
 	TCase *tc = tcase_create("workflow_definition");
 
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, schema_and_reader__agree, 0, PB_ARRAY_LEN(workflow_samples));
 	suite_add_tcase(s, tc);

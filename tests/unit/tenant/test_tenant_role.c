@@ -176,7 +176,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("tenant_role");
 	TCase *t = tcase_create("role");
 
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, matrix__equals_the_published_document);
 	tcase_add_test(t, roles__are_nested);
 	tcase_add_loop_test(t, allows__known_decisions, 0, PB_ARRAY_LEN(facts));

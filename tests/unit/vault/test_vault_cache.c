@@ -121,7 +121,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("cache");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, use__by_id_and_newest);
 	tcase_add_test(t, use__ages);

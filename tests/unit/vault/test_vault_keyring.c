@@ -94,7 +94,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("keyring");
 
 	crypto_init();
-	tcase_set_timeout(t, 10);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, parse__first_wraps_all_open);
 	tcase_add_loop_test(t, parse__refuses, 0, PB_ARRAY_LEN(bad));
 	tcase_add_test(t, parse__refuses_nine_keys);
