@@ -179,7 +179,7 @@ class Startup(unittest.TestCase):
         path = self.config(runner_user="no-such-account")
         done = subprocess.run([self.world.programs["bin"] / "patchbay", "serve", "--config", path], cwd="/",
                               env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+                              stderr=subprocess.PIPE, text=True, check=False, timeout=60 * harness.PATIENCE)
         self.assertEqual(done.returncode, 1, done)
         self.assertRegex(done.stderr, r"(?m)^patchbay: .*(runner_user|mode|owner|master|_file)")
 
