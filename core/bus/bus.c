@@ -15,6 +15,7 @@ PB_LOG_TOPIC("bus");
 
 #define CHECK_US       PB_USEC_PER_SEC
 #define PENDING_OLD_US (5 * PB_USEC_PER_SEC)
+#define OPEN_TRIES     5
 #define SERVERS_MAX    8
 
 void bus_note_error(struct bus *b, const char *what, natsStatus st)
@@ -271,16 +272,22 @@ static bool prefix_ok(const char *p)
 
 enum pb_status bus_open(const struct bus_cfg *cfg, struct bus **ret, struct pb_err *err)
 {
+	natsStatus st = NATS_CONNECTION_CLOSED;
 	struct bus *b = NULL;
 
 	if (!cfg->url || !*cfg->url || !prefix_ok(cfg->prefix))
 		return pb_err_set(err, PB_E_INVALID, "bus.config",
 				  "the NATS address or prefix is not usable");
-	b = bus_alloc(cfg);
-	if (open_nats(b) != NATS_OK) {
+	/* a server that stands still within the handshake leaves a connection closed for good */
+	for (int i = 0; i < OPEN_TRIES && st == NATS_CONNECTION_CLOSED; i++) {
+		bus_close(b);
+		b = bus_alloc(cfg);
+		st = open_nats(b);
+	}
+	if (st != NATS_OK) {
 		bus_close(b);
 		return pb_err_set(err, PB_E_INVALID, "bus.config",
-				  "the NATS address is not usable");
+				  "the NATS address is not usable (%s)", natsStatus_GetText(st));
 	}
 	b->control_thread = pb_thread_start("bus-control", 256 * 1024, control_main, b);
 	b->rx_thread = pb_thread_start("bus-rx", 256 * 1024, bus_rx_main, b);

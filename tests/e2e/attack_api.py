@@ -429,7 +429,7 @@ class Tenants(ApiCase):
                       token.swapcase()):
             answers.append(self.client.raw("POST", "/hooks/" + other, b"{}", {"Content-Type": "application/json"}))
         self.assertEqual(self.client.put(f"workflows/{wf.id}/toggle", {"active": False}).status, 200)
-        harness.wait_for("the hook to be off", lambda: wf.post({}).status == 404, 5)
+        harness.wait_for("the hook to be off", lambda: wf.post({}).status == 404)
         answers.append(wf.post({}))
         for a in answers:
             self.assert_error(a, 404)
@@ -493,7 +493,7 @@ class Expressions(ApiCase):
             with self.subTest(text[:60]):
                 begun = time.monotonic()
                 x = self.evaluate(text)
-                self.assertLess(time.monotonic() - begun, 5 * harness.PATIENCE)
+                self.assertLess(time.monotonic() - begun, 30 * harness.PATIENCE)
                 if x is not None and x["status"] == "succeeded":
                     self.assertNotIn(str(harness.step(x, "a")["output"]["v"]).lower(), ("nan", "inf", "infinity"))
                     self.assertLess(len(json.dumps(x)), 2 << 20)

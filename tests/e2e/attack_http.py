@@ -9,7 +9,8 @@ from attack_raw import AttackCase, exchange, request
 class HttpCase(AttackCase):
     """After each test the host is alive and takes the next request."""
 
-    SETTINGS = {"http_connections_per_ip": 100}
+    # whoever waits for the rest of a body waits long, so that a refusal at once is told from one after it
+    SETTINGS = {"http_connections_per_ip": 100, "http_request_timeout": "2m"}
 
     def setUp(self):
         self.pid = self.host.process.pid
@@ -25,7 +26,7 @@ class HttpCase(AttackCase):
 
     def refused(self, data, statuses, why=None, close=True, **kw):
         """One answer of those statuses, in the envelope, nothing behind it."""
-        x = self.send(data, **kw)
+        x = self.send(data, until_closed=close, **kw)
         what = why or data[:200]
         self.assertEqual(len(x.replies), 1, (what, x))
         self.assertIn(x.first.status, statuses, (what, x))
@@ -33,7 +34,7 @@ class HttpCase(AttackCase):
         self.assertIn("request_id", x.first.json["meta"], (what, x))
         if close:
             self.assertTrue(x.closed, (what, x))
-        self.assertLess(x.took_s, 3 * harness.PATIENCE, what)
+        self.assertLess(x.took_s, 30, what)
         return x
 
 
@@ -81,14 +82,14 @@ class Framing(HttpCase):
                      b"ffffffffffffffff2\r\n{}\r\n0\r\n\r\n", b"2\r\n{}X\r\n0\r\n\r\n", b"\r\n\r\n",
                      b"2" + b";x" * 20000 + b"\r\n{}\r\n0\r\n\r\n", b"8000000000000000\r\n{}\r\n0\r\n\r\n"):
             with self.subTest(body[:40]):
-                x = self.send(self.post([b"Transfer-Encoding: chunked"], body), half_close=True)
+                x = self.send(self.post([b"Transfer-Encoding: chunked"], body), half_close=True, until_closed=True)
                 self.assertNotIn(202, x.statuses, x)
                 for r in x.replies:
                     self.assertIn(r.status, (400, 413), x)
                 self.assertTrue(x.closed, x)
 
     def test_framing__short_body_is_no_request(self):
-        x = self.send(self.post([b"Content-Length: 100"], b"{}"), half_close=True)
+        x = self.send(self.post([b"Content-Length: 100"], b"{}"), half_close=True, until_closed=True)
         self.assertNotIn(202, x.statuses, x)
 
     def test_framing__line_ends(self):
@@ -116,15 +117,14 @@ class Framing(HttpCase):
 
     def test_framing__smuggled_in_a_body_of_get(self):
         inner = request("GET", "/api/v1/workflows")
-        x = self.send(request("GET", "/health", body=inner), answers=2, wait=3)
+        x = self.send(request("GET", "/health", body=inner), linger=3)
         self.assertLessEqual(len(x.replies), 1, x)
         self.assertIn(x.first.status, (200, 400, 413), x)
 
     def test_size__declared_too_large_is_refused_before_reading(self):
         for extra in ([], [b"Expect: 100-continue"]):
             for n in (1048577, 10 * 1024 ** 3):
-                x = self.refused(self.post([b"Content-Length: %d" % n, *extra], b"{"), (413,))
-                self.assertLess(x.took_s, 1 * harness.PATIENCE, x)
+                self.refused(self.post([b"Content-Length: %d" % n, *extra], b"{"), (413,))
         x = self.send(self.post([b"Content-Length: 2", b"Expect: what-is-this"], b"{}"))
         self.assertEqual(x.first.status, 417, x)
 
@@ -157,7 +157,7 @@ class Framing(HttpCase):
                            ("application/x-www-form-urlencoded", b"&=" * 50000)):
             x = self.send(request("POST", self.hook.hook, [("Content-Type", kind)], body))
             self.assertIn(x.first.status, (202, 400, 413, 415), (kind[:40], x))
-            self.assertLess(x.took_s, 1.5 * harness.PATIENCE)
+            self.assertLess(x.took_s, 30)
 
 
 class Target(HttpCase):
@@ -201,7 +201,7 @@ class Target(HttpCase):
                      b"GET /health http/1.1", b"* * *", b"OPTIONS * HTTP/1.1", b"PROPFIND / HTTP/1.1",
                      b"GET health HTTP/1.1"):
             with self.subTest(line):
-                x = self.send(line + b"\r\nHost: 127.0.0.1\r\n\r\n", wait=3)
+                x = self.send(line + b"\r\nHost: 127.0.0.1\r\n\r\n")
                 self.assertIn(x.first.status, (0, 204, 400, 404, 405, 501, 505), (line, x))
                 self.assertLessEqual(len(x.replies), 1)
                 if x.first.status == 0:

@@ -14,17 +14,19 @@ import threading
 import time
 
 import harness
-from attack_raw import AttackCase, exchange, request
+from attack_raw import AttackCase, request
 
 GOOD_P99_S = 0.5
+# A busy machine makes an attempt slow now and then, a host that lets itself be blocked each one.
+ATTEMPTS = 3
 
 
 class GoodClient(threading.Thread):
     """One request every 20 ms on a connection of its own, from an address of its own; remembers how long each took."""
 
-    def __init__(self, port, target="/health", headers=()):
+    def __init__(self, port, target="/health"):
         super().__init__(daemon=True)
-        self.port, self.data = port, request("GET", target, headers)
+        self.port, self.data = port, request("GET", target)
         self.took, self.failed = [], []
         self.stopping = threading.Event()
 
@@ -32,7 +34,7 @@ class GoodClient(threading.Thread):
         while not self.stopping.wait(0.02):
             begun = time.monotonic()
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 10, source_address=("127.9.9.9", 0)) as s:
+                with socket.create_connection(("127.0.0.1", self.port), 30, source_address=("127.9.9.9", 0)) as s:
                     s.sendall(self.data)
                     if b" 200 " not in s.recv(65536)[:20]:
                         self.failed.append("status")
@@ -85,7 +87,7 @@ def kinds_of_descriptors(pid):
 
 class Load(AttackCase):
     # the shipped limits, so that the attack meets what people run
-    SETTINGS = {"http_connections_per_ip": 100, "http_threads": 256}
+    SETTINGS = {"http_connections_per_ip": 100, "http_threads": 256, "http_keep_alive_timeout": "2s"}
 
     @classmethod
     def setUpClass(cls):
@@ -114,7 +116,7 @@ class Load(AttackCase):
         s = socket.socket()
         if receive:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        s.settimeout(10)
+        s.settimeout(30)
         k = i // 90
         s.bind((f"127.1.{k // 250}.{k % 250 + 1}", 0))
         s.connect(("127.0.0.1", self.host.port))
@@ -131,32 +133,44 @@ class Load(AttackCase):
             s.close()
         fds, rss = self.before
         try:
-            harness.wait_for("descriptors to return", lambda: descriptors(self.pid) <= fds + KEPT_MAX, 30)
+            harness.wait_for("descriptors to return", lambda: descriptors(self.pid) <= fds + KEPT_MAX)
         except AssertionError as e:
             raise AssertionError(f"{e}: {fds} before, now {descriptors(self.pid)}: {kinds_of_descriptors(self.pid)}") from None
         self.assertTrue(self.host.alive())
         self.assertEqual(self.host.client().get("workflows").status, 200)
         harness.wait_for(f"memory to return to {rss} kB (is {rss_kb(self.pid)})",
-                         lambda: rss_kb(self.pid) <= rss * 1.10 + 2048, 15)
-        cpu = cpu_s(self.pid)
+                         lambda: rss_kb(self.pid) <= rss * 1.10 + 2048)
+        harness.wait_for("the host to be idle", self.is_idle)
+
+    def is_idle(self):
+        begun, cpu = time.monotonic(), cpu_s(self.pid)
         threading.Event().wait(1.0)
-        self.assertLess(cpu_s(self.pid) - cpu, 0.5, "busy without work")
+        return cpu_s(self.pid) - cpu < 0.5 * (time.monotonic() - begun)
 
-    def good_is_served(self, attack, least=50):
-        good = GoodClient(self.host.port)
-        good.start()
-        try:
-            attack()
-        finally:
-            good.stop()
-        self.assertGreater(len(good.took), least)
-        print(f"[{len(good.took)} good requests, median {statistics.median(good.took) * 1000:.1f} ms, "
-              f"p99 {good.p99() * 1000:.1f} ms, longest {max(good.took) * 1000:.0f} ms, failed {len(good.failed)}]",
-              end=" ", flush=True)
-        self.assertEqual(good.failed[:3], [])
-        self.assertLess(good.p99(), GOOD_P99_S * harness.PATIENCE)
+    def good_is_served(self, attack):
+        """Beside @attack a good client's p99 is fine; what one at the sink waits meanwhile is the machine's doing."""
+        for attempt in range(ATTEMPTS):
+            good, other = GoodClient(self.host.port), GoodClient(self.sink.port, "/__health")
+            good.start()
+            other.start()
+            try:
+                attack()
+                harness.wait_for("enough good requests", lambda good=good: len(good.took) >= 50)
+            finally:
+                good.stop()
+                other.stop()
+            print(f"[{len(good.took)} good requests, median {statistics.median(good.took) * 1000:.1f} ms, "
+                  f"p99 {good.p99() * 1000:.1f} ms, longest {max(good.took) * 1000:.0f} ms, failed {len(good.failed)}; "
+                  f"p99 at the sink {other.p99() * 1000:.1f} ms]", end=" ", flush=True)
+            self.assertEqual(good.failed[:3], [])
+            if good.p99() < GOOD_P99_S + 2 * other.p99():
+                return
+            for s in self.sockets:
+                s.close()
+            self.sockets = []
+        self.fail(f"a good client was served late {ATTEMPTS} times")
 
-    def drip(self, first, rest, every, seconds, n=500):
+    def drip(self, first, rest, every, seconds=90, n=500):
         """@n sockets send @first, then one byte of @rest now and then, until the host has closed all. Longest life."""
         begun = time.monotonic()
         alive = {}
@@ -196,16 +210,16 @@ class Load(AttackCase):
 
     def test_slow__500_heads(self):
         head = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
-        self.good_is_served(lambda: self.drip(head, b"a", 2, 30 * harness.PATIENCE))
+        self.good_is_served(lambda: self.drip(head, b"a", 2))
         self.settled()
 
     def test_slow__500_silent(self):
-        self.good_is_served(lambda: self.drip(b"", b"", 5, 30 * harness.PATIENCE))
+        self.good_is_served(lambda: self.drip(b"", b"", 5))
         self.settled()
 
     def test_slow__500_bodies(self):
         head = f"POST {self.wf.hook} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-        self.good_is_served(lambda: self.drip(head.encode() + b" ", b" ", 1, 40 * harness.PATIENCE))
+        self.good_is_served(lambda: self.drip(head.encode() + b" ", b" ", 1))
         self.settled()
 
     def test_slow__readers(self):
@@ -218,7 +232,7 @@ class Load(AttackCase):
                     s.sendall(one * 8)
                 self.sockets.append(s)
                 threading.Event().wait(0.01)  # it is about holding them, not about 200 MB at once
-            deadline = time.monotonic() + 14 * harness.PATIENCE
+            deadline = time.monotonic() + 14  # longer than the host waits for one
             while time.monotonic() < deadline:
                 for s in self.sockets:
                     s.setblocking(False)
@@ -226,25 +240,6 @@ class Load(AttackCase):
                         s.recv(1)
                 threading.Event().wait(1.0)
         self.good_is_served(attack)
-        self.settled()
-
-    def test_crowd__one_address_has_100(self):
-        sockets, refused = [], 0
-        for _ in range(140):
-            s = socket.create_connection(("127.0.0.1", self.host.port), 10, source_address=("127.2.0.1", 0))
-            self.sockets.append(s)
-            sockets.append(s)
-        threading.Event().wait(0.5)
-        for s in sockets:
-            s.setblocking(False)
-            try:
-                refused += s.recv(10) == b""
-            except BlockingIOError:
-                pass
-            except OSError:
-                refused += 1
-        self.assertGreaterEqual(refused, 40)
-        self.assertEqual(exchange(self.host.port, request("GET", "/health")).first.status, 200)
         self.settled()
 
     def test_crowd__10000_sockets(self):
@@ -289,36 +284,75 @@ class Load(AttackCase):
                     s.sendall(bad[i % len(bad)])
                     s.close()
         attack()  # the first one shows what the peak needs, the second one whether anything stays
-        harness.wait_for("descriptors to return", lambda: descriptors(self.pid) <= self.before[0] + 6, 30)
+        harness.wait_for("descriptors to return", lambda: descriptors(self.pid) <= self.before[0] + KEPT_MAX)
         self.before = (self.before[0], rss_kb(self.pid))
         self.good_is_served(attack)
         self.settled()
 
 
-class Rates(AttackCase):
-    """Small limits, so that they are met."""
+class Address(AttackCase):
+    """Idle connections are kept, so that only the limit of an address closes any."""
 
-    SETTINGS = {"api_rate_per_minute": 60, "hook_rate_per_minute": 100}
+    SETTINGS = {"http_connections_per_ip": 100, "http_threads": 256, "http_keep_alive_timeout": "1m"}
+
+    def ask(self, s):
+        """The answer's first line; empty when the host has closed instead."""
+        try:
+            s.sendall(request("GET", "/health"))
+            return s.recv(65536).split(b"\r\n")[0]
+        except OSError as e:
+            self.assertNotIsInstance(e, socket.timeout)
+            return b""
+
+    def open(self, n, source):
+        sockets = [socket.create_connection(("127.0.0.1", self.host.port), 60, source_address=(source, 0)) for _ in range(n)]
+        self.addCleanup(lambda: [s.close() for s in sockets])
+        return sockets, [self.ask(s) for s in sockets]
+
+    def test_crowd__one_address_has_100(self):
+        first, answers = self.open(100, "127.2.0.1")
+        self.assertEqual(set(answers), {b"HTTP/1.1 200 OK"})
+        _, answers = self.open(40, "127.2.0.1")
+        self.assertEqual(set(answers), {b""})
+        _, answers = self.open(1, "127.2.0.2")
+        self.assertEqual(answers, [b"HTTP/1.1 200 OK"])
+        for s in first:
+            s.close()
+        harness.wait_for("the address to be served again", lambda: self.open(1, "127.2.0.1")[1][0])
+
+
+class Rates(AttackCase):
+    """Small limits, so that they are met however slow requests are."""
+
+    SETTINGS = {"api_rate_per_minute": 20, "hook_rate_per_minute": 20}
+
+    def until_refused(self, ask):
+        """Answers until ten were 429; no more than the limit of 20 a minute has been let through."""
+        begun, got = time.monotonic(), []
+        while sum(a.status == 429 for a in got) < 10:
+            got.append(ask())
+            self.assertLess(len(got), 1000, "no limit")
+        minutes = (time.monotonic() - begun) / 60
+        self.assertLessEqual(sum(a.status != 429 for a in got), 20 + 20 * minutes + 5)
+        self.assertGreaterEqual(sum(a.status != 429 for a in got), 15)
+        return got
 
     def test_rate__of_hooks_is_per_tenant(self):
         other = self.host.client(self.world.second_tenant(self.client, "calm"))
         mine = harness.Workflow(self.client, [{"id": "a", "type": "set", "with": {"x": 1}}])
         calm = harness.Workflow(other, [{"id": "a", "type": "set", "with": {"x": 1}}])
-        got = [mine.post({}) for _ in range(300)]
-        refused = [a for a in got if a.status == 429]
+        got = self.until_refused(lambda: mine.post({}))
         self.assertEqual({a.status for a in got}, {202, 429})
-        self.assertGreaterEqual(len(refused), 150)
-        for a in refused:
+        for a in [a for a in got if a.status == 429]:
             self.assert_error(a, 429)
             self.assertGreater(int(a.headers["retry-after"]), 0)
         self.assertEqual(calm.post({}).status, 202)
 
     def test_rate__of_the_api_is_per_key(self):
         key = self.client.post("api-keys", {"name": "busy", "role": "viewer"}).data["key"]
-        got = [self.client.get("workflows", token=key) for _ in range(150)]
+        got = self.until_refused(lambda: self.client.get("workflows", token=key))
         self.assertEqual({a.status for a in got}, {200, 429})
         self.assertGreater(int(got[-1].headers["retry-after"]), 0)
-        self.assertLess(sum(a.status == 200 for a in got), 140)
         self.assertEqual(self.client.get("workflows").status, 200)
 
     def test_rate__wrong_keys_are_refused_however_many(self):

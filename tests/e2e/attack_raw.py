@@ -47,7 +47,7 @@ class Exchange:
         return f"<{self.replies} {'closed' if self.closed else 'open'} {self.took_s:.2f} s>"
 
 
-def connect(port, timeout=10.0, receive_bytes=0):
+def connect(port, timeout=60.0, receive_bytes=0):
     s = socket.socket()
     if receive_bytes:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -79,8 +79,11 @@ def parse(data):
     return replies, data
 
 
-def exchange(port, data, answers=1, wait=6.0, linger=0.25, half_close=False):
-    """Sends @data, reads until @answers came (1xx not counted) or the end, then looks @linger s for a close."""
+def exchange(port, data, answers=1, wait=60.0, linger=0.25, half_close=False, until_closed=False):
+    """
+    Sends @data, reads until @answers came (1xx not counted) or the end, then looks @linger s for more. With
+    @until_closed it reads on until the host closes. @wait bounds all of it.
+    """
     begun = time.monotonic()
     got, closed, replies = b"", False, []
     wait *= harness.PATIENCE
@@ -93,7 +96,9 @@ def exchange(port, data, answers=1, wait=6.0, linger=0.25, half_close=False):
         while True:
             replies, _ = parse(got)
             enough = len([r for r in replies if r.status >= 200]) >= answers
-            left = min(linger, deadline - time.monotonic()) if enough else deadline - time.monotonic()
+            left = deadline - time.monotonic()
+            if enough and not until_closed:
+                left = min(linger, left)
             if left <= 0:
                 break
             s.settimeout(left)

@@ -86,7 +86,7 @@ class Campaign:
                 self.retire(self.hosts[1])
             late = time.monotonic() - begun
             self.faults.run([(at - late, name) for at, name in list_])
-        driver.join(60)
+        driver.join(120)
 
     def retire(self, host):
         """SIGTERM: it drains and ends by itself."""
@@ -95,18 +95,16 @@ class Campaign:
             if host.alive():
                 host.process.terminate()
                 try:
-                    host.process.wait(30 * harness.PATIENCE)
+                    host.process.wait(60 * harness.PATIENCE)
                 except subprocess.TimeoutExpired:
-                    self.faults.own_deaths.append(f"{host.name} did not end within 30 s of SIGTERM: {host.tail()}")
+                    self.faults.own_deaths.append(f"{host.name} did not end within 60 s of SIGTERM: {host.tail()}")
                     host.kill()
                 if host.process.returncode not in (0, -9) and host.seen_ready:
                     self.faults.own_deaths.append(f"{host.name} ended its drain with {host.process.returncode}: {host.tail()}")
 
     def heal(self):
-        for name in harness.SERVERS:
-            if not self.world.servers.is_up(name):
-                self.world.servers.start(name)
-        self.hosts[0].wait_ready(60)
+        self.world.servers.heal()
+        self.hosts[0].wait_ready()
         self.healed_at = time.time()
 
     def drain(self):

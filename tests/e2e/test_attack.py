@@ -11,7 +11,7 @@ import harness
 from attack_api import Expressions, Json, Malformed, Tenants  # noqa: F401
 from attack_http import Framing, Keys, Target  # noqa: F401
 from attack_inside import Carried, Egress, Poison, Secrets  # noqa: F401
-from attack_load import Rates  # noqa: F401
+from attack_load import Address, Rates  # noqa: F401
 
 if not os.environ.get("PB_TEST_SANITIZED"):
     from attack_load import Load  # noqa: F401

@@ -74,7 +74,7 @@ class Rules(harness.HostCase):
         self.assertEqual(wf.post({}).status, 202)
         harness.wait_for("the hook to be in memory", lambda: self.admin.get("status").data["hooks"] >= 1)
         self.world.database.execute("UPDATE tenant SET status = 'suspended' WHERE slug = 'paused'")
-        harness.wait_for("the hook to stop", lambda: wf.post({}).status == 404, 15)
+        harness.wait_for("the hook to stop", lambda: wf.post({}).status == 404)
         fresh = self.world.host()
         self.assert_error(wf.post({}, client=fresh.client()), 404, "hook.not_found")
         fresh.kill()
@@ -134,7 +134,8 @@ class Rules(harness.HostCase):
 
 
 class Misses(harness.HostCase):
-    SETTINGS = {"miss_rate_per_minute": 20, "trusted_proxies": "127.0.0.0/8"}
+    # so few that a window's end lets none more pass for twenty seconds
+    SETTINGS = {"miss_rate_per_minute": 3, "trusted_proxies": "127.0.0.0/8"}
 
     def test_misses__of_one_address_are_limited(self):
         wf = self.workflow(SET)
@@ -153,7 +154,7 @@ class Misses(harness.HostCase):
                 break
             self.assert_error(x, 404, "hook.not_found")
         self.assertEqual(x.status, 429)
-        self.assertGreaterEqual(i, 19)
+        self.assertGreaterEqual(i, 3)
         self.assertGreater(int(x.headers["retry-after"]), 0)
         # so are keys that are not in memory; others, and what is known, are served
         asked = self.client.raw("GET", "/api/v1/workflows", None, {**bad, "Authorization": "Bearer " + key["key"]})
@@ -184,18 +185,18 @@ class Timeouts(harness.HostCase):
 
     def test_timeout__is_the_heads_too(self):
         with socket.create_connection(("127.0.0.1", self.host.port), 10) as s:
-            s.settimeout(20 * harness.PATIENCE)
+            s.settimeout(30)
             s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ")
             begin = time.monotonic()
             while s.recv(4096):
                 pass
-            self.assertLess(time.monotonic() - begin, 5 * harness.PATIENCE)
+            self.assertLess(time.monotonic() - begin, 7.5, "heads have 8 s at most, and 1 s was set")
 
 
 class Large(harness.HostCase):
     """Bodies and results as large as the settings allow."""
 
-    SETTINGS = {"max_body_bytes": "8MB", "sync_wait_max": "20s"}
+    SETTINGS = {"max_body_bytes": "8MB", "sync_wait_max": "60s"}
 
     def test_body__json_up_to_the_limit_is_accepted(self):
         wf = self.workflow(SET)

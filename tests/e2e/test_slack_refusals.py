@@ -42,7 +42,7 @@ class Passing(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.tokens.append(self.headers.get("Authorization"))
         self.server.times.append(time.monotonic())
-        c = http.client.HTTPConnection("127.0.0.1", self.server.mock.port, timeout=10)
+        c = http.client.HTTPConnection("127.0.0.1", self.server.mock.port, timeout=60)
         try:
             c.request("POST", self.path, body, {k: v for k, v in self.headers.items() if k.lower() != "host"})
             answer = c.getresponse()

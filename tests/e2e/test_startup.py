@@ -6,6 +6,7 @@ what it starts without: NATS and Redis may be away, and come back later.
 import base64
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -179,7 +180,7 @@ class Startup(unittest.TestCase):
         path = self.config(runner_user="no-such-account")
         done = subprocess.run([self.world.programs["bin"] / "patchbay", "serve", "--config", path], cwd="/",
                               env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+                              stderr=subprocess.PIPE, text=True, check=False, timeout=60 * harness.PATIENCE)
         self.assertEqual(done.returncode, 1, done)
         self.assertRegex(done.stderr, r"(?m)^patchbay: .*(runner_user|mode|owner|master|_file)")
 
@@ -256,6 +257,18 @@ class Away(unittest.TestCase):
             self.assertEqual(host.stop(), 0)
         finally:
             self.world.servers.start("nats")
+
+    def test_nats_stands_still_while_starting(self):
+        """Wherever the host just is: before, within or behind the handshake."""
+        host, nats = self.world.host(start=False), self.world.servers.pid("nats")
+        for moment_s in (0.03, 0.06, 0.09):
+            host.spawn()
+            time.sleep(moment_s)
+            os.kill(nats, signal.SIGSTOP)
+            time.sleep(2.5)  # longer than an attempt to connect
+            os.kill(nats, signal.SIGCONT)
+            host.wait_ready()
+            host.kill()
 
     def test_stopped_while_idle_and_while_starting(self):
         host = self.world.host()

@@ -131,13 +131,21 @@ void sink_conn_accept(struct sink_loop *loop)
 	}
 }
 
+/* Every delayed answer leaves in the next round, in the order in which they were due. */
+static void conn_release(struct sink_loop *loop)
+{
+	pb_list_foreach (node, &loop->timers)
+		pb_list_entry(node, struct sink_conn, timer)->due_us = 0;
+}
+
 static bool path_is(const struct sink_request *req, const char *path)
 {
 	return pb_slice_eq_str(req->path, path);
 }
 
 /* The sink's own pages; they are not recorded. */
-static bool conn_control(struct sink_conn *c, const struct sink_request *req)
+static bool conn_control(struct sink_loop *loop, struct sink_conn *c,
+			 const struct sink_request *req)
 {
 	pb_auto_buf body = PB_BUF_INIT;
 	int64_t since = 0, limit = 1000;
@@ -154,6 +162,8 @@ static bool conn_control(struct sink_conn *c, const struct sink_request *req)
 		pb_buf_adds(&body, "{\"status\":\"ok\"}");
 	else if (path_is(req, "/__reset") && pb_slice_eq_str(req->method, "POST"))
 		sink_record_reset();
+	else if (path_is(req, "/__release") && pb_slice_eq_str(req->method, "POST"))
+		conn_release(loop);
 	else
 		return false;
 	c->answer = (struct sink_answer){.body = SINK_BODY_PLAIN, .close = !req->keep_alive};
@@ -183,7 +193,7 @@ static void conn_refuse(struct sink_loop *loop, struct sink_conn *c, int status)
 static void conn_answer(struct sink_loop *loop, struct sink_conn *c, const struct sink_request *req)
 {
 	c->continued = false;
-	if (!conn_control(c, req) && !sink_answer_make(req, &c->out, &c->answer)) {
+	if (!conn_control(loop, c, req) && !sink_answer_make(req, &c->out, &c->answer)) {
 		conn_refuse(loop, c, 500);
 		return;
 	}

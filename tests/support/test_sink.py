@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # Tests patchbay-sink itself: other tests believe what it recorded. usage: test_sink.py PATH-OF-PATCHBAY-SINK
-import gzip, http.client, json, os, signal, socket, subprocess, sys, tempfile, threading, time, unittest
+import gzip, http.client, json, os, select, signal, socket, subprocess, sys, tempfile, threading, time, unittest
 
 SINK = sys.argv.pop(1)
 
@@ -151,6 +151,16 @@ class TestSink(unittest.TestCase):
         start = time.monotonic()
         self.sink.call("GET", "/?delay_ms=200")
         self.assertGreaterEqual(time.monotonic() - start, 0.2)
+
+    def test_release(self):
+        held = [self.sink.raw(b"GET /?delay_ms=600000 HTTP/1.1\r\nConnection: close\r\n\r\n") for _ in range(3)]
+        while self.sink.json("GET", "/__count")["requests"] < 3:
+            time.sleep(0.01)
+        self.assertEqual(select.select(held, [], [], 0.1)[0], [])
+        self.sink.call("POST", "/__release")
+        for s in held:
+            self.assertTrue(read_all(s).startswith(b"HTTP/1.1 200 "))
+            s.close()
 
     def test_bad_bodies(self):
         status, data, r = self.sink.call("GET", "/?body=garbage")
