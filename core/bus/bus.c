@@ -135,7 +135,9 @@ static natsStatus set_options(natsOptions *o, struct bus *b, struct bus_side *si
 	st = st ? st : natsOptions_SetReconnectWait(o, 250);
 	st = st ? st : natsOptions_SetReconnectJitter(o, 100, 100);
 	st = st ? st : natsOptions_SetReconnectBufSize(o, 0);
-	st = st ? st : natsOptions_SetSendAsap(o, true);
+	/* a pull request is waited for; dispatches and acknowledgements go out together, a
+	 * millisecond later */
+	st = st ? st : natsOptions_SetSendAsap(o, !side->publishes);
 	st = st ? st : natsOptions_SetWriteDeadline(o, 2000);
 	st = st ? st : natsOptions_SetRetryOnFailedConnect(o, true, on_connected, side);
 	st = st ? st : natsOptions_SetDisconnectedCB(o, on_disconnected, side);

@@ -6,9 +6,9 @@
  *
  * stream EXEC (work queue), subject exec.<partition 00-63>.<tenant id>, message id
  * "execution:dispatch", payload = 40 bytes: execution id (16), tenant id (16), dispatch (8, big
- * endian). Two connections: one publishes (reconnect buffer off: what was refused is never sent
- * later), one consumes. One thread of ours (the bus thread) owns streams, timeouts and the pull
- * requests.
+ * endian). Two connections: one publishes and acknowledges, in batches of about a millisecond
+ * (reconnect buffer off: what was refused is never sent later), one consumes. One thread of ours
+ * (the bus thread) owns streams, timeouts and the pull requests.
  */
 #ifndef PB_BUS_BUS_H
 #define PB_BUS_BUS_H

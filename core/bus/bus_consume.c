@@ -368,8 +368,8 @@ void bus_msg_free(struct bus_msg *msg)
 static void answer(struct bus *b, const struct bus_msg *msg, const char *text)
 {
 	PB_CHECK_MAGIC(b, BUS_MAGIC);
-	if (atomic_load(&b->sub_up))
-		(void)natsConnection_PublishString(b->sub, msg->reply, text);
+	if (atomic_load(&b->pub_up))
+		(void)natsConnection_PublishString(b->pub, msg->reply, text);
 }
 
 void bus_ack(struct bus *b, struct bus_msg *msg)
