@@ -82,8 +82,8 @@ servers_pid() {
 
 # servers_spawned DIR NAME: what was just started is still there, its exec done or not.
 servers_spawned() {
-	# a zombie has an empty command line: it is as gone as can be
-	[ -n "$(tr -d '\0' 2>/dev/null <"/proc/$(cat "$1/pids/$2")/cmdline")" ]
+	# its state, because its command line is empty for a moment within exec
+	case $(sed 's/.*) //' "/proc/$(cat "$1/pids/$2")/stat" 2>/dev/null) in '' | [ZX]*) return 1 ;; esac
 }
 
 servers_init() {
