@@ -17,6 +17,8 @@
 /* What a host counts in advance: this part of the allowance, at most so many. */
 #define PORTION_PART 128
 #define PORTION_MAX  INT64_C(256)
+/* At most so many portions a window are asked for and not answered. */
+#define FETCHES_LOST 8
 
 static const char take_lua[] =
 	"local t = redis.call('TIME')\n"
@@ -183,8 +185,10 @@ bool limits_take(struct limits *l, struct pb_slice key, int64_t max, int64_t win
 	}
 	if (!limits_local_spend(l->local, key, pb_mono_us(), window_us, ret, &fetch)) {
 		if (take_shared(l, key, max, window_us, 1, fetch ? portion - 1 : 0, ret, &held) !=
-		    PB_OK)
+		    PB_OK) {
+			held.fetch_at_us = pb_mono_us() + window_us / FETCHES_LOST;
 			take_local(l, key, max, window_us, 1, ret);
+		}
 		if (fetch)
 			limits_local_hold(l->local, key, window_us, &held);
 	}

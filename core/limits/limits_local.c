@@ -108,7 +108,7 @@ bool limits_local_spend(struct limits_local *l, struct pb_slice key, int64_t now
 			.source = LIMITS_SHARED,
 		};
 	}
-	*ret_fetch = !have && !e->fetching;
+	*ret_fetch = !have && !e->fetching && now_us >= e->held.fetch_at_us;
 	e->fetching = e->fetching || *ret_fetch;
 	pb_unlock(&l->lock);
 	return have;

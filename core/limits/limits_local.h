@@ -22,6 +22,8 @@ struct limits_held {
 	int64_t until_us;  /* pb_mono_us: the end of the window they were counted in */
 	int64_t remaining; /* that nobody held then */
 	int64_t reset_at_us;
+	int64_t fetch_at_us; /* no more in advance before: the last time nobody answered, and it may
+				have been counted all the same */
 };
 
 /*

@@ -65,7 +65,11 @@ START_TEST(held__one_fetches_and_all_spend)
 	held.n = 0;
 	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held); /* it could not be had */
 	ck_assert(!spend("a", 12, &fetch) && fetch);
-	held.n = 5;
+	held = (struct limits_held){.fetch_at_us = 500}; /* nobody answered */
+	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held);
+	ck_assert(!spend("a", 499, &fetch) && !fetch);
+	ck_assert(!spend("a", 500, &fetch) && fetch);
+	held = (struct limits_held){.n = 5, .until_us = 1000};
 	limits_local_hold(l, PB_SLICE("a"), PB_USEC_PER_MIN, &held);
 	limits_local_reset(l, PB_SLICE("a"), PB_USEC_PER_MIN);
 	ck_assert(!spend("a", 12, &fetch) && fetch);
