@@ -167,6 +167,19 @@ static natsStatus connect_one(struct bus *b, natsConnection **ret, struct bus_si
 	return st;
 }
 
+/* A connection whose handshake failed in the middle is closed for good, by a thread of the library and a moment
+ * later; one that has found no server yet tries on. */
+static natsStatus check_open(struct bus *b)
+{
+	const struct timespec moment = pb_timespec(100 * PB_USEC_PER_MSEC);
+
+	if (!atomic_load(&b->pub_up) || !atomic_load(&b->sub_up))
+		(void)nanosleep(&moment, NULL);
+	return natsConnection_IsClosed(b->pub) || natsConnection_IsClosed(b->sub)
+		       ? NATS_CONNECTION_CLOSED
+		       : NATS_OK;
+}
+
 static natsStatus open_nats(struct bus *b)
 {
 	char subject[96];
@@ -180,7 +193,8 @@ static natsStatus open_nats(struct bus *b)
 	(void)pb_str_printf(subject, sizeof(subject), "%s.>", b->ack_inbox);
 	st = st ? st : bus_subscribe(b, &b->ack_sub, b->pub, subject, bus_on_puback);
 	st = st ? st : bus_notify_subscribe(b);
-	return st ? st : bus_pull_subscribe(b, 0, &b->pull_sub);
+	st = st ? st : bus_pull_subscribe(b, 0, &b->pull_sub);
+	return st ? st : check_open(b);
 }
 
 static void *control_main(void *arg)
@@ -196,10 +210,9 @@ static void *control_main(void *arg)
 		if (atomic_load(&b->sub_up)) {
 			if (fresh) {
 				bus_pulls_forget(b);
-				bus_notify_refresh(b);
+				bus_notify_fresh(b);
 			}
 			bus_stream_check(b, fresh);
-			bus_notify_want(b);
 		}
 		pb_lock(&b->lock);
 		if (fresh && b->stream_ok)

@@ -317,6 +317,7 @@ void *bus_rx_main(void *arg)
 		pb_unlock(&b->lock);
 		hand_over(b, batch, n, consuming);
 		bus_flights_expire(b, now);
+		bus_notify_want(b);
 		if (doubt)
 			resubscribe(b);
 		bus_pulls_ask(b);
@@ -365,18 +366,19 @@ void bus_msg_free(struct bus_msg *msg)
 	free(msg);
 }
 
-static void answer(struct bus *b, const struct bus_msg *msg, const char *text)
+static bool answer(struct bus *b, const struct bus_msg *msg, const char *text)
 {
 	PB_CHECK_MAGIC(b, BUS_MAGIC);
-	if (atomic_load(&b->pub_up))
-		(void)natsConnection_PublishString(b->pub, msg->reply, text);
+	return atomic_load(&b->pub_up) &&
+	       natsConnection_PublishString(b->pub, msg->reply, text) == NATS_OK;
 }
 
 void bus_ack(struct bus *b, struct bus_msg *msg)
 {
-	answer(b, msg, "+ACK");
+	bool sent = answer(b, msg, "+ACK");
+
 	pb_lock(&b->lock);
-	b->status.acked++;
+	b->status.acked += sent;
 	pb_unlock(&b->lock);
 	free(msg);
 }
@@ -389,11 +391,11 @@ void bus_nak(struct bus *b, struct bus_msg *msg, int64_t delay_us)
 	if (delay_us)
 		(void)pb_str_printf(text, sizeof(text), "-NAK {\"delay\": %lld}",
 				    (long long)(delay_us * 1000));
-	answer(b, msg, delay_us ? text : "-NAK");
+	(void)answer(b, msg, delay_us ? text : "-NAK");
 	free(msg);
 }
 
 void bus_in_progress(struct bus *b, struct bus_msg *msg)
 {
-	answer(b, msg, "+WPI");
+	(void)answer(b, msg, "+WPI");
 }

@@ -13,7 +13,7 @@
 
 #define WANTED_SUBJECT  "%spatchbay.execution.wanted"
 #define WANTED_EVERY_US PB_USEC_PER_SEC
-#define WANTED_FOR_US   (4 * PB_USEC_PER_SEC) /* a few may be missed or late */
+#define WANTED_FOR_US   (5 * PB_USEC_PER_SEC) /* a few may be missed or late */
 
 static bool kind_ok(const char *kind)
 {
@@ -166,8 +166,9 @@ void bus_on_exec_done(struct bus *b, bus_exec_done_fn *fn, void *arg)
 	PB_ASSERT(st == NATS_OK);
 }
 
-void bus_notify_refresh(struct bus *b)
+void bus_notify_fresh(struct bus *b)
 {
+	atomic_store(&b->elsewhere_until_us, pb_mono_us() + WANTED_FOR_US); /* perhaps */
 	if (b->config_sub)
 		b->config_fn(b->config_arg, "*", PB_UUID_NIL);
 }

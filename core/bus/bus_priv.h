@@ -123,7 +123,9 @@ void bus_stream_check(struct bus *b, bool fresh);
 
 /* ---- bus_notify.c ---- */
 natsStatus bus_notify_subscribe(struct bus *b);
-void bus_notify_refresh(struct bus *b);
-void bus_notify_want(struct bus *b); /* says again what bus_want_done said. [control thread] */
+/* Connected (again): notices may have been missed. [control thread] */
+void bus_notify_fresh(struct bus *b);
+/* Says again what bus_want_done said. [receiving thread] */
+void bus_notify_want(struct bus *b);
 
 #endif
