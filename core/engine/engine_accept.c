@@ -13,6 +13,7 @@
 #include "base/base.h"
 
 #define COMMIT_DEADLINE_US (5 * PB_USEC_PER_SEC)
+#define LOOK_AGAIN_US      (2 * PB_USEC_PER_SEC)
 
 /*
  * Shared by the caller and the writer's thread, because a caller may give up before the writer answers:
@@ -226,9 +227,30 @@ static void read_end(struct engine *e, struct pb_uuid tenant, struct pb_arena *a
 		ret->result = engine_result_of_steps(steps, n);
 }
 
+/* Ends of other hosts are told by notices, which may be lost: looked for too, after twice the time each time. */
+static bool look_again(struct engine *e, struct engine_waiter *waiter, struct pb_uuid tenant,
+		       int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
+{
+	int64_t step_us = LOOK_AGAIN_US, look_us = pb_mono_us() + step_us;
+
+	while (look_us < deadline_us && !engine_waiters_stay(&e->waiters, waiter, look_us)) {
+		read_end(e, tenant, arena, ret);
+		if (ret->ended)
+			return true;
+		step_us *= 2;
+		look_us = pb_mono_us() + step_us;
+	}
+	return false;
+}
+
 static void await_end(struct engine *e, struct engine_waiter *waiter, struct pb_uuid tenant,
 		      int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
 {
+	if (look_again(e, waiter, tenant, deadline_us, arena, ret)) {
+		engine_waiters_remove(&e->waiters, waiter);
+		return;
+	}
+
 	bool ended = engine_waiters_wait(&e->waiters, waiter, deadline_us);
 	struct pb_slice result = take(arena, waiter->result, waiter->result_len);
 	struct pb_slice error = take(arena, waiter->error, waiter->error_len);

@@ -66,6 +66,19 @@ static void leave(struct engine_waiters *w, struct engine_waiter *waiter) PB_REQ
 	w->n--;
 }
 
+bool engine_waiters_stay(struct engine_waiters *w, struct engine_waiter *waiter, int64_t until_us)
+{
+	bool over;
+
+	pb_lock(&w->lock);
+	while (!waiter->ended && !w->closed &&
+	       pb_cond_wait_until(&waiter->cond, &w->lock, until_us))
+		continue;
+	over = waiter->ended || w->closed;
+	pb_unlock(&w->lock);
+	return over;
+}
+
 bool engine_waiters_wait(struct engine_waiters *w, struct engine_waiter *waiter,
 			 int64_t deadline_us)
 {

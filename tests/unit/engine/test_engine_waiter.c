@@ -61,6 +61,21 @@ START_TEST(wait__ends_at_its_deadline)
 }
 END_TEST
 
+START_TEST(stay__keeps_its_place)
+{
+	struct engine_waiter w;
+	struct pb_uuid id = pb_uuid7();
+
+	ck_assert(engine_waiters_add(&table, &w, tenant, id));
+	ck_assert(!engine_waiters_stay(&table, &w, pb_mono_us() + 1000));
+	ck_assert_uint_eq(engine_waiters_count(&table), 1);
+	end(id, "1", NULL);
+	ck_assert(engine_waiters_stay(&table, &w, pb_mono_us() + LONG_US));
+	engine_waiters_remove(&table, &w); /* with what it was given */
+	ck_assert_uint_eq(engine_waiters_count(&table), 0);
+}
+END_TEST
+
 START_TEST(hear__wakes_without_a_result)
 {
 	struct engine_waiter w;
@@ -193,6 +208,7 @@ static Suite *engine_waiter_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, wait__gets_the_result_that_came_before_it);
 	tcase_add_test(tc, wait__ends_at_its_deadline);
+	tcase_add_test(tc, stay__keeps_its_place);
 	tcase_add_test(tc, hear__wakes_without_a_result);
 	tcase_add_test(tc, end__is_for_its_own_execution_only);
 	tcase_add_test(tc, end__twice_gives_the_first);
