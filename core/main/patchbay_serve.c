@@ -42,6 +42,7 @@ PB_LOG_TOPIC("main");
 
 #define SECRET_BYTES    ((size_t)4096)
 #define UPKEEP_EVERY_US PB_USEC_PER_SEC
+#define PROBES_DRAIN_US (500 * PB_USEC_PER_MSEC)
 #define HOSTS_MAX       40 /* public_url's, two of loopback, http_hosts and the end */
 #define HEADER_MAX_US   (8 * PB_USEC_PER_SEC) /* a head is small: nobody needs longer */
 #define HSTS            "max-age=31536000"
@@ -589,7 +590,9 @@ static void drain(struct host *h)
 	int64_t deadline = pb_mono_us() + h->cfg->drain_timeout_us;
 
 	pb_log(PB_LOG_INFO, "draining");
-	if (h->http && !http_server_drain(h->http, deadline))
+	if (!config_has_role(h->cfg, "api")) /* only probes, which keep idle connections */
+		(void)http_server_drain(h->http, PB_MIN(deadline, pb_mono_us() + PROBES_DRAIN_US));
+	else if (h->http && !http_server_drain(h->http, deadline))
 		pb_log(PB_LOG_WARN, "requests were still in flight at the drain's deadline");
 	if (h->engine)
 		engine_drain(h->engine, deadline);
