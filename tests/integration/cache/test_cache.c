@@ -11,8 +11,8 @@
 #define PB_ALLOW_GETENV /* tests take the servers' addresses from the environment */
 #include "base/base.h"
 
-/* Far over the budget of 50 ms: a machine may be busy. A stopped Redis would be waited for for ever. */
-#define BOUND_US (5 * PB_USEC_PER_SEC)
+/* The budget of 50 ms and what it takes to wake a thread. */
+#define BOUND_US (120 * PB_USEC_PER_MSEC)
 #define WAIT_US  (20 * PB_USEC_PER_SEC)
 
 static struct redis_child redis;
@@ -180,7 +180,7 @@ START_TEST(eval__survives_a_flushed_script_cache)
 END_TEST
 
 /* Times @n calls that must all fail; returns the slowest. */
-static int64_t slowest_failure(int n)
+static int64_t slowest_of(int n)
 {
 	int64_t slowest = 0;
 	pb_auto_buf b = PB_BUF_INIT;
@@ -195,12 +195,22 @@ static int64_t slowest_failure(int n)
 	return slowest;
 }
 
+/* Of several rounds the best: a busy machine is late now and then, calls over their budget are in each. */
+static int64_t slowest_failure(void)
+{
+	int64_t best = INT64_MAX;
+
+	for (int i = 0; i < 30 && best >= BOUND_US; i++)
+		best = PB_MIN(best, slowest_of(50));
+	return best;
+}
+
 START_TEST(stopped__ends_in_time_and_comes_back)
 {
 	struct cache_status st;
 
 	redis_child_pause(&redis);
-	ck_assert_int_lt(slowest_failure(50), BOUND_US);
+	ck_assert_int_lt(slowest_failure(), BOUND_US);
 	cache_status(cache, &st);
 	ck_assert(!st.up && st.failures > 0 && st.failures < st.refused); /* most are not tried */
 	ck_assert_str_ne(st.last_error, "");
@@ -218,7 +228,7 @@ START_TEST(killed__ends_in_time_and_comes_back)
 	pb_auto_buf b = PB_BUF_INIT;
 
 	redis_child_stop(&redis);
-	ck_assert_int_lt(slowest_failure(50), BOUND_US);
+	ck_assert_int_lt(slowest_failure(), BOUND_US);
 	redis_child_start(&redis);
 	wait_up();
 	ck_assert_int_eq(get("pb:a", &b), PB_E_NOT_FOUND);

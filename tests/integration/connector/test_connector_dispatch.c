@@ -39,11 +39,11 @@ static int only_runner(const char *id)
 
 /* ---- P01: crashes ---- */
 
-/* A new runner is started at once: nothing is waited for. Sanitizers make its start many times slower. */
+/* A new runner serves within this; sanitizers make its start many times slower. */
 #ifdef PB_SANITIZED
-#define REPLACED_US (20 * PB_USEC_PER_SEC)
-#else
 #define REPLACED_US (5 * PB_USEC_PER_SEC)
+#else
+#define REPLACED_US (200 * PB_USEC_PER_MSEC)
 #endif
 
 static const char *const crashes[] = {
@@ -51,10 +51,19 @@ static const char *const crashes[] = {
 	"odd.exit_mid_frame", "odd.double_free", "odd.unknown_syscall", "odd.raise_kill",
 	"odd.raise_stop"};
 
+/* A call, its runner being gone; how long it took. */
+static int64_t replacing_takes_us(void)
+{
+	const int64_t begin = pb_mono_us();
+
+	ck_assert_int_eq(status_of_call(host, &(struct ask){.action = "odd.echo"}), CONNECTOR_OK);
+	return pb_mono_us() - begin;
+}
+
 START_TEST(crash__fails_one_call_and_the_next_is_served)
 {
 	struct result r;
-	int64_t begin;
+	int64_t best_us;
 
 	call(host, &(struct ask){.action = crashes[_i]}, &r);
 	ck_assert_msg(r.status == CONNECTOR_CRASHED, "%s: %s", connector_status_name(r.status),
@@ -65,11 +74,13 @@ START_TEST(crash__fails_one_call_and_the_next_is_served)
 	ck_assert_uint_eq(r.restarts, 2); /* with others, again, then alone */
 	result_done(&r);
 
-	begin = pb_mono_us();
-	call(host, &(struct ask){.action = "odd.echo"}, &r);
-	ck_assert_int_eq(r.status, CONNECTOR_OK);
-	ck_assert_int_lt(pb_mono_us() - begin, REPLACED_US);
-	result_done(&r);
+	/* a busy machine is late now and then, a host that waits for something each time */
+	best_us = replacing_takes_us();
+	for (int i = 0; i < 30 && best_us >= REPLACED_US; i++) {
+		kill(only_runner("odd"), SIGKILL);
+		best_us = PB_MIN(best_us, replacing_takes_us());
+	}
+	ck_assert_int_lt(best_us, REPLACED_US);
 }
 END_TEST
 

@@ -11,8 +11,8 @@
 #include "support/redis_child.h"
 #include "base/base.h"
 
-/* A loaded machine wakes a thread late; a call without a budget would never come back. */
-#define BOUND_US (5 * PB_USEC_PER_SEC)
+/* The cache's budget of 50 ms and what it takes to wake a thread. */
+#define BOUND_US (120 * PB_USEC_PER_MSEC)
 /* So long that no test runs into the next window, whose allowance comes back bit by bit. */
 #define WIN (365 * 24 * 60 * PB_USEC_PER_MIN)
 
@@ -317,17 +317,31 @@ START_TEST(shared__odd_keys)
 }
 END_TEST
 
+/* Of several rounds the best: a busy machine is late now and then, calls over their budget are in each. */
+static void local_limit_holds_and_is_fast(void)
+{
+	int64_t best = INT64_MAX;
+
+	for (int i = 0; i < 30 && best >= BOUND_US; i++) {
+		int64_t slowest = 0;
+		char key[32];
+
+		(void)pb_str_printf(key, sizeof(key), "t:%d", i);
+		ck_assert_uint_eq(take_many(host1, key, 50, 500, &slowest), 50);
+		ck_assert_msg(broken == NULL, "%s", broken);
+		best = PB_MIN(best, slowest);
+	}
+	ck_assert_int_lt(best, BOUND_US);
+}
+
 START_TEST(down__local_limit_holds_and_is_fast)
 {
-	int64_t slowest = 0;
 	struct limits_result r;
 	struct pb_err err = PB_ERR_INIT;
 
 	redis_child_stop(&redis);
-	ck_assert_uint_eq(take_many(host1, "t:1", 50, 500, &slowest), 50);
-	ck_assert_msg(broken == NULL, "%s", broken);
-	ck_assert_int_lt(slowest, BOUND_US);
-	limits_take_n(host1, PB_SLICE("t:9"), 50, WIN, 1, &r);
+	local_limit_holds_and_is_fast();
+	limits_take_n(host1, PB_SLICE("x:9"), 50, WIN, 1, &r);
 	ck_assert_int_eq(r.source, LIMITS_LOCAL);
 	ck_assert_int_eq(limits_take_strict(host1, PB_SLICE("login:1"), 5, WIN, &r, &err),
 			 PB_E_UNAVAILABLE);
@@ -336,19 +350,15 @@ START_TEST(down__local_limit_holds_and_is_fast)
 	for (int64_t end = pb_mono_us() + 20 * PB_USEC_PER_SEC; r.source != LIMITS_SHARED;) {
 		ck_assert(pb_mono_us() < end);
 		wait_up(cache);
-		limits_take_n(host1, PB_SLICE("t:9"), 50, WIN, 1, &r);
+		limits_take_n(host1, PB_SLICE("x:9"), 50, WIN, 1, &r);
 	}
 }
 END_TEST
 
 START_TEST(stuck__local_limit_holds_and_is_fast)
 {
-	int64_t slowest = 0;
-
 	redis_child_pause(&redis);
-	ck_assert_uint_eq(take_many(host1, "t:1", 50, 500, &slowest), 50);
-	ck_assert_msg(broken == NULL, "%s", broken);
-	ck_assert_int_lt(slowest, BOUND_US);
+	local_limit_holds_and_is_fast();
 	kill(redis.pid, SIGCONT);
 }
 END_TEST

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "expr_test.h"
+#include "support/check_main.h"
 
 struct fixture {
 	struct pb_arena a, out;
@@ -224,21 +225,26 @@ static const struct expr_case hostile[] = {
 
 START_TEST(budget__ends_hostile_input)
 {
-	auto_fixture f;
-	pb_autofree char *got = NULL;
-	int64_t start, used;
+	const int64_t most_us = 100 * PB_USEC_PER_MSEC;
+	int64_t best_us = INT64_MAX;
 
-	fixture_init(&f);
-	start = pb_cpu_us();
-	got = render(&f, hostile[_i].text);
-	used = pb_cpu_us() - start;
-	ck_assert_msg(!strncmp(got, hostile[_i].want, strlen(hostile[_i].want)), "%s\n gave %.80s",
-		      hostile[_i].text, got);
-#ifndef PB_SANITIZED /* without a budget some of them would not end at all */
-	ck_assert_msg(used < PB_USEC_PER_SEC, "%s took %lld us", hostile[_i].text, (long long)used);
-#endif
-	(void)used;
-	ck_assert_uint_le(f.out.used_bytes, 12u << 20);
+	/* of several: a neighbour's load is in the CPU time too */
+	for (int i = 0; i < 10 && best_us >= most_us; i++) {
+		auto_fixture f;
+		pb_autofree char *got = NULL;
+		int64_t start;
+
+		fixture_init(&f);
+		start = pb_cpu_us();
+		got = render(&f, hostile[_i].text);
+		best_us = PB_MIN(best_us, pb_cpu_us() - start);
+		ck_assert_msg(!strncmp(got, hostile[_i].want, strlen(hostile[_i].want)),
+			      "%s\n gave %.80s", hostile[_i].text, got);
+		ck_assert_uint_le(f.out.used_bytes, 12u << 20);
+		if (CHECK_SANITIZED)
+			return;
+	}
+	ck_assert_msg(best_us < most_us, "%s took %lld us", hostile[_i].text, (long long)best_us);
 }
 END_TEST
 

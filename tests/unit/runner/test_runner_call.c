@@ -214,22 +214,28 @@ static const struct {
 
 START_TEST(crash__ends_the_runner_and_nothing_else)
 {
-	const int64_t start = pb_mono_us();
-	struct os_exit ended;
-
 	const bool exact = !CHECK_SANITIZED; /* sanitizers catch the fault and exit with a report */
-	(void)peer_call(&peer, deaths[_i].operation, "{}");
-	ended = peer_death(&peer);
-	if (exact) {
-		ck_assert_int_eq(ended.signalled, deaths[_i].signal != 0);
-		ck_assert_int_eq(ended.value, deaths[_i].signal);
+	int64_t best_us = INT64_MAX;
+
+	/* a busy machine is late now and then, a wait for some time-out would be there each time */
+	for (int i = 0; i < 10 && best_us >= PB_USEC_PER_SEC; i++) {
+		const int64_t start = pb_mono_us();
+		struct os_exit ended;
+
+		(void)peer_call(&peer, deaths[_i].operation, "{}");
+		ended = peer_death(&peer);
+		if (exact) {
+			ck_assert_int_eq(ended.signalled, deaths[_i].signal != 0);
+			ck_assert_int_eq(ended.value, deaths[_i].signal);
+		}
+		/* the next call has a new runner */
+		peer_done(&peer);
+		peer_start(&peer, "odd");
+		ck_assert(peer_run(&peer, "action:echo", "{}").ok);
+		best_us = PB_MIN(best_us, pb_mono_us() - start);
 	}
-	/* the next call has a new runner at once; a wait for some time-out would be longer */
-	peer_done(&peer);
-	peer_start(&peer, "odd");
-	ck_assert(peer_run(&peer, "action:echo", "{}").ok);
 	if (exact)
-		ck_assert_int_lt(pb_mono_us() - start, 10 * PB_USEC_PER_SEC);
+		ck_assert_int_lt(best_us, PB_USEC_PER_SEC);
 }
 END_TEST
 
