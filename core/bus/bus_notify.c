@@ -168,7 +168,8 @@ void bus_on_exec_done(struct bus *b, bus_exec_done_fn *fn, void *arg)
 
 void bus_notify_fresh(struct bus *b)
 {
-	atomic_store(&b->elsewhere_until_us, pb_mono_us() + WANTED_FOR_US); /* perhaps */
+	atomic_store(&b->elsewhere_until_us,
+		     pb_mono_us() + WANTED_FOR_US); /* nobody has said yet */
 	if (b->config_sub)
 		b->config_fn(b->config_arg, "*", PB_UUID_NIL);
 }

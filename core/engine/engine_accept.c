@@ -227,7 +227,8 @@ static void read_end(struct engine *e, struct pb_uuid tenant, struct pb_arena *a
 		ret->result = engine_result_of_steps(steps, n);
 }
 
-/* Ends of other hosts are told by notices, which may be lost: looked for too, after twice the time each time. */
+/* Ends on other hosts are told by notices, which may be lost, so the database is asked too, less and less often.
+ * True when that gave the end. */
 static bool look_again(struct engine *e, struct engine_waiter *waiter, struct pb_uuid tenant,
 		       int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
 {
@@ -267,23 +268,15 @@ static void await_end(struct engine *e, struct engine_waiter *waiter, struct pb_
 	ret->error = error;
 }
 
-/* The end may be on another host; it is asked for before anything can run. */
-static bool add_waiter(struct engine *e, struct engine_waiter *waiter, struct pb_uuid tenant,
-		       struct pb_uuid id, int64_t deadline_us)
-{
-	if (!engine_waiters_add(&e->waiters, waiter, tenant, id))
-		return false;
-	bus_want_done(e->cfg.bus, deadline_us);
-	return true;
-}
-
 /* The first request's execution may still run: this caller waits for the same end. */
 static void await_first(struct engine *e, const struct engine_accept_request *req,
 			int64_t deadline_us, struct pb_arena *arena, struct engine_accepted *ret)
 {
 	struct engine_waiter waiter;
-	bool waits = add_waiter(e, &waiter, req->tenant, ret->id, deadline_us);
+	bool waits = engine_waiters_add(&e->waiters, &waiter, req->tenant, ret->id);
 
+	if (waits)
+		bus_want_done(e->cfg.bus, deadline_us); /* another host may run it */
 	read_end(e, req->tenant, arena, ret); /* after the waiter is there: no end is missed */
 	if (!waits)
 		return;
@@ -303,7 +296,7 @@ static enum pb_status accept_and_wait(struct engine *e, const struct engine_acce
 	enum pb_status st;
 	bool own;
 
-	if (!add_waiter(e, &waiter, req->tenant, a.id, now + req->wait_us))
+	if (!engine_waiters_add(&e->waiters, &waiter, req->tenant, a.id))
 		return pb_err_set(err, PB_E_UNAVAILABLE, "engine.wait_full",
 				  "too many requests wait for a result, try again");
 	own = engine_reserve_slot(e);
@@ -321,10 +314,12 @@ static enum pb_status accept_and_wait(struct engine *e, const struct engine_acce
 			await_first(e, req, now + req->wait_us, arena, ret);
 		return st;
 	}
-	if (own)
+	if (own) {
 		start_own(e, &a, now + e->cfg.lease_us);
-	else
+	} else {
+		bus_want_done(e->cfg.bus, now + req->wait_us);
 		bus_publish_exec(e->cfg.bus, a.tenant_id, a.id, 1, NULL, NULL);
+	}
 	await_end(e, &waiter, req->tenant, now + req->wait_us, arena, ret);
 	return PB_OK;
 }

@@ -66,15 +66,22 @@ static void leave(struct engine_waiters *w, struct engine_waiter *waiter) PB_REQ
 	w->n--;
 }
 
+/* True when it ended or the host stops. */
+static bool wait_until(struct engine_waiters *w, struct engine_waiter *waiter, int64_t until_us)
+	PB_REQUIRES(w->lock)
+{
+	while (!waiter->ended && !w->closed &&
+	       pb_cond_wait_until(&waiter->cond, &w->lock, until_us))
+		continue;
+	return waiter->ended || w->closed;
+}
+
 bool engine_waiters_stay(struct engine_waiters *w, struct engine_waiter *waiter, int64_t until_us)
 {
 	bool over;
 
 	pb_lock(&w->lock);
-	while (!waiter->ended && !w->closed &&
-	       pb_cond_wait_until(&waiter->cond, &w->lock, until_us))
-		continue;
-	over = waiter->ended || w->closed;
+	over = wait_until(w, waiter, until_us);
 	pb_unlock(&w->lock);
 	return over;
 }
@@ -85,9 +92,7 @@ bool engine_waiters_wait(struct engine_waiters *w, struct engine_waiter *waiter,
 	bool ended;
 
 	pb_lock(&w->lock);
-	while (!waiter->ended && !w->closed &&
-	       pb_cond_wait_until(&waiter->cond, &w->lock, deadline_us))
-		continue;
+	(void)wait_until(w, waiter, deadline_us);
 	leave(w, waiter);
 	ended = waiter->ended;
 	pb_unlock(&w->lock);

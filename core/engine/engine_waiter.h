@@ -38,7 +38,7 @@ bool engine_waiters_add(struct engine_waiters *w, struct engine_waiter *waiter,
 /* True when it ended before @deadline_us (pb_mono_us). Always leaves the table. */
 bool engine_waiters_wait(struct engine_waiters *w, struct engine_waiter *waiter,
 			 int64_t deadline_us);
-/* Like it, but the waiter stays in the table; true too when the host stops. */
+/* True when it ended, or the host stops, before @until_us. Never leaves the table. */
 bool engine_waiters_stay(struct engine_waiters *w, struct engine_waiter *waiter, int64_t until_us);
 void engine_waiters_remove(struct engine_waiters *w, struct engine_waiter *waiter);
 /* The end, seen here: with its result. Costs one bucket when nobody waits. [any-thread] */
