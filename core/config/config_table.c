@@ -86,9 +86,8 @@ static const struct config_setting table[] = {
 	/* HTTP */
 	S_LIST(listen, "127.0.0.1:8080", 1, 16, .item_ok = config_shape_listen,
 	       .shape = "address:port",
-	       .doc = "IPv4 addresses and ports of the API; port 0 takes any free one. A host "
-		      "without "
-		      "the role api serves /health, /ready and /metrics there."),
+	       .doc = "IPv4 addresses and ports of the API; port 0 takes any free one. Without the "
+		      "role api a host serves /health, /ready and /metrics there."),
 	S_STRING(public_url, "", .item_ok = config_shape_base_url,
 		 .shape = "https://host or https://host/path without a slash at the end",
 		 .doc = "How people and providers reach this installation. Links are made from it, "

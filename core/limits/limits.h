@@ -9,8 +9,8 @@
  * counted.
  *
  * A host counts in advance: it takes up to 1/128 of an allowance at once (256 at most) and gives them out
- * from memory until the window ends. What it holds then is lost, so a limit may be reached that much
- * earlier, for each host; it is never passed. Small allowances are counted one by one.
+ * from memory until the window ends. What it holds then is lost, so a limit may be reached a portion
+ * or two earlier for each host; it is never passed. Small allowances are counted one by one.
  */
 #ifndef PB_LIMITS_LIMITS_H
 #define PB_LIMITS_LIMITS_H
@@ -48,7 +48,8 @@ bool limits_take(struct limits *l, struct pb_slice key, int64_t max, int64_t win
 		 struct limits_result *ret);
 
 /*
- * Nothing in advance: takes @cost from the allowance @max per @window_us of @key; 0 asks only whether it is not overdrawn.
+ * Nothing in advance: takes @cost from the allowance @max per @window_us of @key; 0 asks only whether
+ * it is not overdrawn.
  * @key:    "scope:id", any bytes (hashed when long); it never shows in logs.
  * Errors:  none: a bad window or max is a bug. max 0 refuses all.
  * Threads: [any-thread], at most the cache's budget.

@@ -486,7 +486,9 @@ static bool explain_listen(struct pb_err *err, const char *listen)
 	char setting[128];
 
 	(void)pb_str_printf(setting, sizeof(setting), "listen = %s", listen);
-	return cli_explain(err, setting, "end what listens there or choose another port");
+	return cli_explain(err, setting,
+			   "end what listens there or choose another port; hosts on one "
+			   "machine need one each");
 }
 
 /* Names that are served: in production none but ours, so that no other name can be pointed here (DNS rebinding). */
@@ -587,12 +589,13 @@ static void stop_upkeep(struct host *h)
 /* No answer is lost and no execution is torn: what has a lease ends or is left to its lease. */
 static void drain(struct host *h)
 {
-	int64_t deadline = pb_mono_us() + h->cfg->drain_timeout_us;
+	const bool api = config_has_role(h->cfg, "api");
+	int64_t now = pb_mono_us(), deadline = now + h->cfg->drain_timeout_us;
 
 	pb_log(PB_LOG_INFO, "draining");
-	if (!config_has_role(h->cfg, "api")) /* only probes, which keep idle connections */
-		(void)http_server_drain(h->http, PB_MIN(deadline, pb_mono_us() + PROBES_DRAIN_US));
-	else if (h->http && !http_server_drain(h->http, deadline))
+	/* without the role api there are only probes, and their connections stay open */
+	if (!http_server_drain(h->http, api ? deadline : PB_MIN(deadline, now + PROBES_DRAIN_US)) &&
+	    api)
 		pb_log(PB_LOG_WARN, "requests were still in flight at the drain's deadline");
 	if (h->engine)
 		engine_drain(h->engine, deadline);

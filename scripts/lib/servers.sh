@@ -83,7 +83,7 @@ servers_pid() {
 # servers_spawned DIR NAME: what was just started is still there, its exec done or not.
 servers_spawned() {
 	# its state, because its command line is empty for a moment within exec
-	case $(sed 's/.*) //' "/proc/$(cat "$1/pids/$2")/stat" 2>/dev/null) in '' | [ZX]*) return 1 ;; esac
+	case $(sed 's/.*) //' "/proc/$(cat "$1/pids/$2" 2>/dev/null)/stat" 2>/dev/null) in '' | [ZX]*) return 1 ;; esac
 }
 
 servers_init() {
